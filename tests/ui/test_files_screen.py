@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import made_up
 import pytest
+from browsing import FILE, keep
 from stage import app_of, drawn, message_line, play, press, see, until
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
+from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.files.browser import FileBrowser
+from weibo_tui.app.files.export import FileExportForm
 from weibo_tui.app.files.filter_dialog import FileFilterDialog
 from weibo_tui.app.files.screen import FilesScreen
 from weibo_tui.app.forms.path_dialog import PathDialog
+from weibo_tui.app.forms.path_input import PathInput
+from weibo_tui.app.history.details import EntryDetails
 from weibo_tui.workbench.opened_file import FileRow
 
 ROWS = 300
@@ -243,3 +249,122 @@ def test_each_text_once_is_shown_with_counts(tmp_path: Path) -> None:
         assert "×3" in files.text
 
     play_files(path, act)
+
+
+def test_file_being_read_shows_its_first_rows(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text(
+        "text,label\n" + "".join(f"第{number}条微博,positive\n" for number in range(30_000)), encoding="utf-8"
+    )
+
+    async def scene(pilot: Pilot[None]) -> None:
+        files = Files(pilot)
+        await files.app.open_file_rows(path)
+        await see(pilot, lambda: files.browser.row is not None)
+        [job] = files.app.jobs
+        job.pause()
+        await files.press("f", "o", "1")
+        assert files.app.screen is files.screen  # no dialog
+        assert not files.browser.is_ready
+        assert files.row.text == "第0条微博"
+        assert "reading" in files.where
+        job.resume()
+        files.app.wake_workers()
+        await files.opened()
+        assert files.where == "1–11 of 30,000"
+        await files.press("G")
+        assert files.row.text == "第29999条微博"
+
+    play(scene)
+
+
+def test_stopped_reading_goes_back_to_the_list(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("text\n" + "微博\n" * 30_000, encoding="utf-8")
+
+    async def scene(pilot: Pilot[None]) -> None:
+        files = Files(pilot)
+        await files.app.open_file_rows(path)
+        await see(pilot, lambda: files.browser.row is not None)
+        await press(pilot, "s")
+        await until(pilot, lambda: not files.app.jobs)
+        assert files.screen.list_view.display
+        assert "ready" not in files.text
+
+    play(scene)
+
+
+def test_export_writes_the_filtered_rows_with_labels(labeled: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+
+    async def act(files: Files) -> None:
+        await files.press("2", "U", "e")
+        await files.until_dialog(FileExportForm)
+        files.app.screen.query_one(PathInput).value = str(out)
+        await press(files.pilot, "ctrl+s")
+        await files.until_closed()
+        await until(files.pilot, lambda: "written" in message_line(files.pilot))
+
+    play_files(labeled, act)
+    with out.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == ROWS // 5
+    assert (rows[0]["label"], rows[0]["label_source"]) == ("positive", "human")
+    assert (rows[1]["label"], rows[1]["label_source"]) == (rows[1]["predicted"], "model")
+
+
+def test_removed_file_leaves_the_list_and_keeps_answers(labeled: Path) -> None:
+    async def act(files: Files) -> None:
+        await files.press("2", "escape", "d")
+        await files.until_dialog(ChoiceDialog)
+        await files.choose("Remove")
+        assert "No files yet" in files.text
+        assert labeled.exists()
+        await files.app.open_file_rows(labeled)
+        await files.opened()
+        assert files.rows(0)[0].human == files.labels[1]
+
+    play_files(labeled, act)
+
+
+def test_history_opens_a_labeled_file_as_a_table(home: Path, labeled: Path) -> None:
+    keep(home, [replace(FILE, out=labeled)])
+
+    async def scene(pilot: Pilot[None]) -> None:
+        files = Files(pilot)
+        await press(pilot, "f4")
+        await until(pilot, lambda: "▤ file" in drawn(pilot))
+        await press(pilot, "i")
+        assert isinstance(files.app.focused, EntryDetails)
+        await press(pilot, "enter", "enter")
+        await files.opened()
+        assert files.app.current_mode == "files"
+
+    play(scene)
+
+
+def test_card_of_a_labeled_file_opens_it(furnished: Path, labeled: Path) -> None:
+    keep(furnished, [replace(FILE, out=labeled)])
+
+    async def scene(pilot: Pilot[None]) -> None:
+        files = Files(pilot)
+        await until(pilot, lambda: labeled.name in drawn(pilot))
+        await press(pilot, "escape", "enter")
+        await files.opened()
+        assert files.app.current_mode == "files"
+
+    play(scene)
+
+
+def test_changed_file_is_read_again(labeled: Path) -> None:
+    async def act(files: Files) -> None:
+        await files.press("escape")
+        with labeled.open("a", encoding="utf-8") as file:
+            file.write("2000,新的一条,,,,positive,0.9,0.1,\n")
+        await files.press("f2", "f7")
+        assert "changed since" in files.text
+        await files.press("enter")
+        await files.opened()
+        assert files.browser.total == ROWS + 1
+
+    play_files(labeled, act)

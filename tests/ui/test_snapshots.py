@@ -9,6 +9,8 @@ import json
 import math
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from weibo_tui import locale
+from weibo_tui.app.files.screen import FilesScreen
 from weibo_tui.engine.events import CheckpointSaved, Evaluated, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.metrics import score
 from weibo_tui.storage.history import Analysis
@@ -105,9 +108,15 @@ def _add_run(wb: Workbench, figures: dict[str, Any]) -> None:
 def pictures(settled: Path, request: pytest.FixtureRequest) -> dict[str, str]:
     """Return a picture of each main screen, from one start of the app in a size, a theme and a language."""
     size, theme, language = request.param
-    # The clock and the machine are the same everywhere.
+    with same_everywhere(settled, theme, language):
+        return _take_pictures(size)
+
+
+@contextmanager
+def same_everywhere(home: Path, theme: str, language: str) -> Iterator[None]:
+    """Run the block with the same clock and machine everywhere."""
     values = {"TZ": "UTC", "WEIBO_TUI_DEVICE": "cpu", "WEIBO_TUI_DTYPE": "float32", "LANG": "C.UTF-8"}
-    values |= {"WEIBO_TUI_THEME": theme, "WEIBO_TUI_HOME": str(settled), "WEIBO_TUI_STARTER": str(settled / "none")}
+    values |= {"WEIBO_TUI_THEME": theme, "WEIBO_TUI_HOME": str(home), "WEIBO_TUI_STARTER": str(home / "none")}
     with pytest.MonkeyPatch.context() as patch:
         for widget in (Input, TextArea):
             patch.setattr(widget.cursor_blink, "_default", False)
@@ -115,9 +124,8 @@ def pictures(settled: Path, request: pytest.FixtureRequest) -> dict[str, str]:
             patch.setenv(name, value)
         time.tzset()
         locale.use(language)
-        pictures = _take_pictures(size)
+        yield
     time.tzset()
-    return pictures
 
 
 def _take_pictures(size: tuple[int, int]) -> dict[str, str]:
@@ -151,3 +159,36 @@ def _take_pictures(size: tuple[int, int]) -> dict[str, str]:
 )
 def test_main_screen_looks_like_its_picture(pictures: dict[str, str], screen: str, snapshot: SnapshotAssertion) -> None:
     assert snapshot.use_extension(SVGImageExtension) == pictures[screen]
+
+
+TABLE = """\
+text,date,user,likes,predicted,confidence,prob_negative,prob_positive,label
+外卖等了两个小时，面都坨了[怒],2026-01-31 12:00,甲,3,negative,0.981,0.981,0.019,negative
+[doge] 说不上好，也说不上坏,2026-01-31 13:30,乙,0,negative,0.62,0.62,0.38,positive
+= 以等号开头的微博 [/哈哈],2026-02-01 08:05,丙,1024,positive,0.87,0.13,0.87,
+雨停了，去江边走走[太阳],2026-02-02 20:15,甲,17,positive,0.9375,0.0625,0.9375,
+"""
+
+
+@pytest.mark.parametrize("size", [(160, 40), (60, 20)], ids=["wide", "narrow"])
+def test_table_of_a_file_looks_like_its_picture(
+    size: tuple[int, int], home: Path, tmp_path: Path, snapshot: SnapshotAssertion
+) -> None:
+    path = tmp_path / "posts.labeled.csv"
+    path.write_text(TABLE, encoding="utf-8")
+    pictures: list[str] = []
+
+    async def scene(pilot: Pilot[None]) -> None:
+        app = app_of(pilot)
+        await until(pilot, lambda: app.device)
+        await app.open_file_rows(path)
+        files = app.main_screens["files"]
+        assert isinstance(files, FilesScreen)
+        await until(pilot, lambda: files.view.browser.is_ready and not app.jobs)
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        pictures.append(app.export_screenshot(title=app.title, simplify=True))
+
+    with same_everywhere(home, "weibo-dark", "en"):
+        play(scene, size)
+    assert snapshot.use_extension(SVGImageExtension) == pictures[0]

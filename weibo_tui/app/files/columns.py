@@ -68,11 +68,11 @@ def file_columns(
             Column(N_("conf."), RowOrder("confidence"), share, (7, 7), (7, 7), right=True),
         ]
     # Without predictions the narrow table has room for it.
-    columns.append(Column(N_("human"), RowOrder("human"), human, (8, 20), (0, 0) if columns else (8, 14)))
+    columns.append(Column(N_("human"), RowOrder("human"), human, (11, 20), (0, 0) if columns else (11, 14)))
     columns.append(Column(N_("post"), RowOrder("text"), _post, (5, 5), (5, 5), stretch=True))
     if counted:
         columns.append(Column(N_("count"), RowOrder("count", True), _count, (6, 8), (5, 7), right=True))
-    columns += [_other_column(name) for name in others]
+    columns += [_other_column(name) for name in sorted(others, key=_is_identifier)]
     return tuple(columns)
 
 
@@ -107,6 +107,12 @@ def _post(row: FileRow, width: int, pattern: Pattern) -> Content:
 
 def _count(row: FileRow, _width: int, _pattern: Pattern) -> Content:
     return Content(f"×{row.count:,}")
+
+
+def _is_identifier(name: str) -> bool:
+    """Return True for a column that tells readers nothing, and is the first without room."""
+    name = name.lower()
+    return name in ("id", "bid", "mid", "mblogid") or name.endswith("_id")
 
 
 def _other_column(name: str) -> FileColumn:
@@ -154,12 +160,12 @@ def _opened(file: ListedFile, width: int, _pattern: Pattern) -> Content:
 
 LIST_COLUMNS: tuple[Column[ListedFile, RowOrder], ...] = (
     Column(N_("when"), RowOrder("time"), _opened, (16, 16), (5, 5)),
-    Column(N_("file"), RowOrder("name"), _name, (12, 40), (12, 20)),
+    Column(N_("file"), RowOrder("name"), _name, (12, 30), (8, 20)),
     Column(N_("rows"), RowOrder("rows"), _rows, (6, 10), (6, 10), right=True),
-    Column(N_("labels"), RowOrder("labels"), _labels, (5, 5), (5, 5), stretch=True),
-    Column(N_("answers"), RowOrder("answers"), _answers, (8, 12)),
+    Column(N_("labels"), RowOrder("labels"), _labels, (5, 5), stretch=True),
+    Column(N_("answers"), RowOrder("answers"), _answers, (8, 12), optional=True),
     Column(N_("adapter"), RowOrder("adapter"), _adapter, (8, 16), optional=True),
-    Column(N_("state"), RowOrder("state"), _state, (10, 14), (5, 12)),
+    Column(N_("state"), RowOrder("state"), _state, (10, 14), (5, 13)),
 )
 """The columns of the list of files. It is in the order of time only."""
 LIST_ORDER = RowOrder("time", True)

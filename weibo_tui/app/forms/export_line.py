@@ -15,6 +15,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.workbench import Workbench
+from weibo_tui.workbench.file_export import ExportedFile
 
 _BAR_CELLS = 20
 
@@ -53,16 +54,16 @@ class ExportLine(Static):
         self.job = None
         self.remove_class("-shown")
         if message.job.outcome == "done":
-            self._announce(message.job)
+            self._announce(message.job, message.result.note if isinstance(message.result, ExportedFile) else "")
         elif message.job.outcome == "stopped":
             get_app(self).show_message(_("Export stopped. No file was written."))
 
-    def _announce(self, job: Job) -> None:
+    def _announce(self, job: Job, note: str) -> None:
         self.app.copy_to_clipboard(str(self._path))
         count = job.progress.done if job.progress is not None else 0
         posts = ngettext("{count:,} post", "{count:,} posts", count).format(count=count)
         text = _("{posts} written, path copied: {path}").format(posts=posts, path=self._path)
-        get_app(self).show_message(text, "success")
+        get_app(self).show_message(f"{text}\n{note}".strip(), "success")
 
     def _show_progress(self, job: Job) -> None:
         done, total = (job.progress.done, job.progress.total or 0) if job.progress is not None else (0, 0)

@@ -24,6 +24,9 @@ _ANY, _VALUE = "", "="
 """The choices of a field: any value, or the prefix of one value."""
 _FLAGS = {N_("yes"): True, N_("no"): False}
 
+_OTHER_ROWS = 9
+"""Rows of the dialog without its fields, and one for a note below a field."""
+
 FilterType = TypeVar("FilterType")
 FieldText = tuple[FieldSpec, str]
 """A field with its initial text."""
@@ -34,10 +37,11 @@ class RowFilterDialog(Dialog[FilterType], Generic[FilterType]):
 
     HELP_TEXT = N_("Empty fields do not filter. Enter applies the filter.")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-normal")]  # noqa: RUF012 - as Textual declares it
+    SCOPED_CSS = False  # it is that of all subclasses
     CSS = """
     RowFilterDialog {
-        & .box { width: 84; padding: 0 2; }
-        & .fields { height: auto; max-height: 1fr; }
+        & .box { width: 84; height: 100%; padding: 0 2; }
+        & .fields { height: 1fr; }
         & .outcome { height: 1; margin-top: 1; }
         &.-narrow Field { layout: vertical; }
         &.-narrow .note { display: none; padding-left: 18; }
@@ -70,7 +74,8 @@ class RowFilterDialog(Dialog[FilterType], Generic[FilterType]):
         """Return how many rows match, in words."""
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="box"):
+        with Vertical(classes="box") as box:
+            box.styles.max_height = len(self._fields) + _OTHER_ROWS
             yield Static(safe_content(_("Show only")), classes="question")
             with VerticalScroll(classes="fields", can_focus=False):
                 yield from self._fields.values()

@@ -23,7 +23,7 @@ _CONTEXT = 6
 _MARK = "✓ "
 _WIDE = 76
 """Cells from which on there is room for the wide widths of the columns."""
-_MIN_STRETCH = 36
+_MIN_STRETCH = 28
 """Cells that optional columns leave to the column that is stretched."""
 
 Pattern = re.Pattern[str] | None
@@ -120,7 +120,7 @@ class RowLayout(Generic[Row, OrderType]):
                 rest += widths[place] + gap
                 widths[place] = 0
         rest = max(rest, 0)
-        shown = (size + rest * column.stretch for column, size in zip(columns, widths, strict=True))
+        shown = (size + rest * (column.stretch and size > 0) for column, size in zip(columns, widths, strict=True))
         return cls(columns, tuple(shown), gap)
 
     def header(self, order: OrderType) -> Content:

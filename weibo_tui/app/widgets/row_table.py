@@ -77,6 +77,10 @@ class RowTable(Widget, Generic[Row, OrderType], can_focus=True):
         self._pattern: Pattern = None
         self._row_layout: RowLayout[Row, OrderType] | None = None
 
+    def allow_focus(self) -> bool:
+        """Return False for a table that is hidden, also by a part of the screen around it."""
+        return all(node.display for node in self.ancestors_with_self)
+
     @property
     def page_rows(self) -> int:
         """The number of rows that fit into the view."""
