@@ -59,7 +59,7 @@ _ROWS = _("Rows")
 _CANNOT_TELL = "cannot tell"
 
 File = Annotated[
-    str, typer.Argument(metavar="FILE", help=_("Labeled file, or the start of its fingerprint in the list."))
+    str, typer.Argument(metavar="FILE", help=_("Labeled file, or the start of its ID in the list."))
 ]
 
 
