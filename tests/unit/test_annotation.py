@@ -206,7 +206,7 @@ def test_guideline_is_kept_with_the_posts(answers: Answers) -> None:
 
 @pytest.mark.slow
 def test_queues_of_a_thousand_sessions_are_random_and_separate(answers: Answers, database: Database) -> None:
-    database.execute("PRAGMA synchronous = OFF")  # no power cut is to be survived here
+    database.execute("PRAGMA synchronous = OFF")  # no power cut must be survived here
     posts = [f"第{number % 40}天下雨{'！' * (number // 40)}" for number in range(60)]  # 20 texts occur twice
     chance = random.Random(6)
     drawn = np.zeros(60)
