@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -196,6 +197,22 @@ def test_progress_forecasts_answers_and_minutes(answers: Answers) -> None:
     for _undone in range(41):
         annotation.undo()
     assert annotation.progress() == begin
+
+
+def test_answer_that_was_cleared_elsewhere_is_asked_again(answers: Answers) -> None:
+    annotation = Annotation(Table(POSTS), answers, "sample", "ada")
+    tasks = answer_some(annotation, 4)
+    (first, *_others) = answers.entries(annotation.posts)
+    answers.add([replace(first, kind="cleared", value=None, id=None)])  # as the table of rows does
+    assert draw(annotation) == tasks[0]
+    assert annotation.progress().done == 3
+    annotation.answer(tasks[0], "negative")
+    assert annotation.progress().done == 4
+    assert annotation.undo() == tasks[0]
+    assert annotation.progress().done == 3
+    assert annotation.undo() == tasks[0]  # what cleared it
+    assert annotation.progress().done == 4
+    assert annotation.state(tasks[0]).label == "positive"
 
 
 def test_guideline_is_kept_with_the_posts(answers: Answers) -> None:
