@@ -135,10 +135,10 @@ def test_answers_are_found_by_text(answers: Answers) -> None:
 def test_tables_are_listed_with_their_last_place(answers: Answers) -> None:
     answers.register(replace(TABLE, posts="0" * 64, path=Path("/data/snow.csv")))
     answers.set_guideline(POSTS, "晴天是正面")
-    answers.register(replace(TABLE, path=Path("/moved.csv"), labels=("a", "b", "c")))
+    answers.register(replace(TABLE, path=Path("/moved.csv"), labels=("mixed",)))
     answers.add([entry(1)])
     first, second = answers.files()
-    assert (first.posts, first.path, first.labels) == (POSTS, Path("/moved.csv"), ("a", "b", "c"))
+    assert (first.posts, first.path, first.labels) == (POSTS, Path("/moved.csv"), ("mixed", *TABLE.labels))
     assert (first.guideline, first.rows) == ("晴天是正面", 1000)
     assert answers.files_at(Path("/data/snow.csv")) == [second]
     assert answers.file("1" * 64) is None

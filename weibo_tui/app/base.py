@@ -75,6 +75,7 @@ class BaseApp(TextualApp, inherit_bindings=False):
         self.records = WorkerThread("records", home)
         self._home = home
         self._hub: WorkerThread | None = None
+        self._reports: WorkerThread | None = None
         self._terminal_title = ""
         self.jobs: list[Job] = []
         """Jobs that are not over."""
@@ -91,8 +92,17 @@ class BaseApp(TextualApp, inherit_bindings=False):
         return self._hub
 
     @property
+    def reports(self) -> WorkerThread:
+        """The thread that reads whole files for figures, started when it is first needed."""
+        if self._reports is None:
+            self._reports = WorkerThread("reports", self._home)
+            self._reports.start()
+        return self._reports
+
+    @property
     def _threads(self) -> list[WorkerThread]:
-        return [thread for thread in (self.engine, self.records, self._hub) if thread is not None]
+        threads = (self.engine, self.records, self._hub, self._reports)
+        return [thread for thread in threads if thread is not None]
 
     def wake_workers(self) -> None:
         """Make the threads see at once that a job was paused, resumed or stopped."""
@@ -228,8 +238,8 @@ class BaseApp(TextualApp, inherit_bindings=False):
         """Show the theme of the settings."""
 
     @abstractmethod
-    async def open_training_form(self, base: str = "") -> None:
-        """Switch to the train screen and open its form, with `base` selected if it is given."""
+    async def open_training_form(self, base: str = "", data: Path | None = None) -> None:
+        """Switch to the train screen and open its form, with `base` and the file `data` chosen if they are given."""
 
     @abstractmethod
     def show_in_history(self, analysis_id: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from textual.content import Content
 
@@ -63,12 +63,19 @@ def bar(share: float, width: int, color: str) -> Content:
 
 def join_fitting(parts: Iterable[Content], width: int) -> Content:
     """Join as many of the first parts as fit into one line."""
+    return next(wrap_parts(parts, width), Content(""))
+
+
+def wrap_parts(parts: Iterable[Content], width: int) -> Iterator[Content]:
+    """Yield lines, each of as many parts as fit."""
     line: list[Content] = []
     for part in parts:
         if line and sum(item.cell_length + 2 for item in line) + part.cell_length > width:
-            break
+            yield Content("  ").join(line)
+            line = []
         line.append(part)
-    return Content("  ").join(line)
+    if line:
+        yield Content("  ").join(line)
 
 
 def _clamp(share: float) -> float:

@@ -46,10 +46,11 @@ _HUMAN = (
     *("人工标签", "人工标注", "真实标签"),
 )
 _CONFIDENCE = ("confidence", "置信度", "probability")
-_CANNOT_TELL_WORD = "cannot tell"
+CANNOT_TELL_WORD = "cannot tell"
+"""A word for CANNOT_TELL in a table."""
 _CANNOT_TELL = frozenset(
     [
-        *(_CANNOT_TELL_WORD, "cannot_tell", "can't tell", "unsure", "unclear", "?", "？"),
+        *(CANNOT_TELL_WORD, "cannot_tell", "can't tell", "unsure", "unclear", "?", "？"),
         *("无法判断", "难以判断", "看不出", "不确定", "说不清"),
     ]
 )
@@ -98,6 +99,25 @@ class AnsweredTable:
     answers: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class SampledAnswers:
+    """Human labels of the rows of the file with a `fingerprint`, to use instead of the file's own column.
+
+    `codes` (rows,) are places in `words`, which are labels or CANNOT_TELL_WORD; negative for rows that were not drawn
+    at random. `left_out` counts the answers to those, as in `AnsweredTable`.
+    """
+
+    fingerprint: str
+    words: Sequence[str]
+    codes: NDArray[np.int16]
+    left_out: Mapping[str, int]
+
+    def word(self, number: int) -> str:
+        """Return the answer to a row, numbered from 1, or an empty text."""
+        code = self.codes[number - 1]
+        return self.words[code] if code >= 0 else ""
+
+
 @dataclass(slots=True)
 class _Rows:
     """Numbers of rows by window, and by the words for the predicted label and the answer; and figures of each row."""
@@ -114,11 +134,13 @@ def read_answers(
     columns: AnswerColumns = AnswerColumns(),
     label_map: LabelMap = NO_RULES,
     observe: Observe | None = None,
+    sampled: SampledAnswers | None = None,
 ) -> Generator[Progress, None, AnsweredTable]:
     """Read a table with predicted and human labels. `observe` is called with each row that has a predicted label.
 
-    Human labels are matched with the predicted ones as those of a test file are with an adapter's. Raise
-    UserInputError where `open_table` and `find_windows` do, without a predicted label, and for labels that are scores.
+    Human labels are those of `sampled`, otherwise the table's own. They are matched with the predicted ones as those of
+    a test file are with an adapter's. Raise UserInputError where `open_table` and `find_windows` do, without a
+    predicted label, and for labels that are scores.
     """
     import numpy as np
 
@@ -130,7 +152,7 @@ def read_answers(
     windows = None
     if columns.by is not None:
         windows = find_windows(source, columns.by, columns.date, columns.collected)
-    rows = yield from _read(source, windows, observe)
+    rows = yield from _read(source, windows, observe, sampled)
     predictions = {predicted for _window, predicted, _answer in rows.counts}
     names = name_labels(source, predictions, {answer for _window, _predicted, answer in rows.counts}, label_map)
     if not names.predictions:
@@ -180,7 +202,7 @@ def answer_reader(source: PostTable) -> Callable[[TableRow], str]:
 
     def read(row: TableRow) -> str:
         is_unknown = not row.label and fold(str(row.cells.get(label_source))) == EXPORTED_CANNOT_TELL
-        return _CANNOT_TELL_WORD if is_unknown else row.label or ""
+        return CANNOT_TELL_WORD if is_unknown else row.label or ""
 
     return read
 
@@ -220,17 +242,21 @@ def find_answers(source: PostTable, requested: str | None, predicted: str | None
     return found[0] if found else None
 
 
-def _read(source: PostTable, windows: Windows | None, observe: Observe | None) -> Generator[Progress, None, _Rows]:
-    purpose_column = find_purpose(source.columns, source.label_column)
+def _read(
+    source: PostTable, windows: Windows | None, observe: Observe | None, sampled: SampledAnswers | None
+) -> Generator[Progress, None, _Rows]:
+    purpose_column = find_purpose(source.columns, source.label_column) if sampled is None else None
     confidence = find_confidence(source.columns, source.text_column)
     rows, report, read_answer = _Rows(), Report(), answer_reader(source)
+    rows.left_out.update(sampled.left_out if sampled is not None else {})
     predictions: set[str] = set()
     names: set[str | None] = set()
     for row in read_rows(source, report):
         if row.number % _STEP == 0:
             _check_numbers(source, predictions, names)
             yield Progress("reading", row.number)
-        predicted, answer = label_word(row.cells.get(source.text_column)), read_answer(row)
+        predicted = label_word(row.cells.get(source.text_column))
+        answer = read_answer(row) if sampled is None else sampled.word(row.number)
         if not predicted:
             rows.left_out["unpredicted"] += 1
             continue

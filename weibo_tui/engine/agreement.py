@@ -53,12 +53,14 @@ class Agreement:
 
 def agreement(pairs: Sequence[tuple[str, str]], seed: int = 0) -> Agreement:
     """Return the agreement of pairs of labels, with percentile intervals of a bootstrap over the posts."""
+    if not pairs:
+        return Agreement(0, 0, None, None, None, None)
     labels = sorted({label for pair in pairs for label in pair})
     codes = {label: code for code, label in enumerate(labels)}
     cells = np.array([codes[one] * len(labels) + codes[other] for one, other in pairs], np.int64)
     shape = (len(labels), len(labels))
     observed = np.bincount(cells, minlength=len(labels) ** 2)
-    drawn = np.random.default_rng(seed).multinomial(len(pairs), observed / max(1, len(pairs)), size=DRAWS)
+    drawn = np.random.default_rng(seed).multinomial(len(pairs), observed / len(pairs), size=DRAWS)
     tables = np.vstack([observed, drawn]).reshape(-1, *shape)
     kappas, ac1s = kappa(tables), ac1(tables)
     return Agreement(

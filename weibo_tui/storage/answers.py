@@ -90,7 +90,11 @@ class RowAnswer:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedFile:
-    """A table with answers. `path` is where it was last, `reserve` the number of ranks that the sample ends at."""
+    """A table with answers.
+
+    `path` is where it was last, `rows` the number of its rows that have a text, `labels` are those of the model and of
+    answers. `reserve` is the rank at which the sample ends, None without an end.
+    """
 
     posts: str
     path: Path
@@ -136,19 +140,22 @@ class Answers:
         return [file for file in self.files() if file.path == path]
 
     def register(self, file: AnnotatedFile) -> None:
-        """Store a table, or that it is at another path now. Guideline and reserve stay as they are."""
+        """Store a table, or that it is at another path or has more labels now. Its other values stay as they are."""
         with self._writing():
+            stored = self.file(file.posts)
+            labels = tuple(dict.fromkeys((*file.labels, *(stored.labels if stored else ()))))
             self._database.execute(
                 """
                 INSERT INTO annotated_files (posts, path, rows, labels, guideline, created_at)
                 VALUES (:posts, :path, :rows, :labels, :guideline, :created_at)
                 ON CONFLICT (posts) DO UPDATE SET path = excluded.path, labels = excluded.labels
+                WHERE (path, labels) IS NOT (excluded.path, excluded.labels)
                 """,
                 {
                     "posts": file.posts,
                     "path": pack(str(file.path)),
                     "rows": file.rows,
-                    "labels": to_json(file.labels),
+                    "labels": to_json(labels),
                     "guideline": pack(file.guideline),
                     "created_at": file.created_at or timestamp(),
                 },

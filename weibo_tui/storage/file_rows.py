@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from weibo_tui.atomic import cannot_write
-from weibo_tui.errors import UserInputError
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.codec import pack, unpack
 from weibo_tui.storage.database import BUSY_TIMEOUT, Database, translate_sqlite_errors
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
     from weibo_tui.storage.column_index import ColumnIndex, ColumnValues
 
-VERSION = 1
+T = TypeVar("T")
+
+VERSION = 2
 """Version of the cache. One of another version is made again."""
 SUFFIX = ".rows"
 _ROWS_A_QUERY = 500  # SQLite takes at least 999 parameters
@@ -59,13 +61,21 @@ class RowsWriter:
             raise cannot_write(path, error) from error
         with translate_sqlite_errors(path):
             self._database = _connect(path)
+        try:
+            self._create()
+        except BaseException:
+            self.discard()
+            raise
+        self._rows: list[tuple[int, str | bytes, str | bytes]] = []
+
+    def _create(self) -> None:
+        with self._database.exclusive():
             # Rows are fsynced once, by `finish`. Before that a power cut leaves a cache that is made again.
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
-            with self._database.transaction():
-                for statement in _SCHEMA:
-                    self._database.execute(statement)
-        self._rows: list[tuple[int, str | bytes, str | bytes]] = []
+        with self._database.transaction():
+            for statement in _SCHEMA:
+                self._database.execute(statement)
 
     def add(self, number: int, text: str, cells: Sequence[Any]) -> None:
         """Add a row."""
@@ -99,11 +109,20 @@ class RowsWriter:
                 row = name, part, values.dtype.str, data[start : start + _PART]
                 self._database.execute("INSERT INTO arrays (name, part, type, data) VALUES (?, ?, ?, ?)", row)
 
+    def add_character(self, character: str, rows: int) -> None:
+        """Write which posts contain a frequent character, since the full-text index would list all of them."""
+        import numpy as np
+
+        with self._database.exclusive():
+            mask = _find_posts(self._database, character, rows)
+        self.add_array(f"posts.{ord(character)}", np.packbits(mask))
+
     def add_column(self, number: int, index: ColumnIndex) -> None:
         """Write the index of a column, and the order of the rows where that is slow to sort."""
         from weibo_tui.storage.column_index import sort_codes
 
         self.add_array(f"codes.{number}", index.codes)
+        self.add_array(f"ends.{number}", index.ends)
         self.add_array(f"values.{number}", index.values)
         if index.codes.itemsize > 2:
             self.add_array(f"order.{number}", sort_codes(index.codes)[0])
@@ -114,6 +133,12 @@ class RowsWriter:
             _write_info(self._database, info, is_ready=True)
         with self._database.exclusive():
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def discard(self) -> None:
+        """Close and delete the cache, as far as that is possible."""
+        self._database.close()
+        with suppress(WeiboTuiError):
+            remove_cache(self.path)
 
     def close(self) -> None:
         self._database.close()
@@ -163,7 +188,7 @@ class FileRows:
         for start in range(0, len(numbers), _ROWS_A_QUERY):
             part = numbers[start : start + _ROWS_A_QUERY]
             query = f"SELECT number, text, cells FROM rows WHERE number IN ({', '.join('?' * len(part))})"
-            found |= {row.number: row for row in self._database.read(_decode_row, query, part)}
+            found |= {row.number: row for row in self._read(_decode_row, query, part)}
         return [found[number] for number in numbers if number in found]
 
     def array(self, name: str) -> NDArray[Any]:
@@ -172,7 +197,9 @@ class FileRows:
 
         if name not in self._arrays:
             query = "SELECT type, data FROM arrays WHERE name = ? ORDER BY part"
-            parts = list(self._database.read(tuple, query, (name,)))
+            parts = self._read(tuple, query, (name,))
+            if not parts:
+                raise self._damaged()
             data = parts[0][1] if len(parts) == 1 else b"".join(part for _type, part in parts)
             self._arrays[name] = np.frombuffer(data, np.dtype(parts[0][0]))
         return self._arrays[name]
@@ -215,11 +242,13 @@ class FileRows:
     def _search(self, needle: str) -> NDArray[np.bool_]:
         import numpy as np
 
-        mask = np.zeros(self.rows, np.bool_)
-        query = "SELECT group_concat(rowid) FROM search WHERE search MATCH ?"
-        (numbers,) = next(self._database.read(tuple, query, (f"words : {phrase(needle)}",)))
-        if numbers:
-            mask[np.fromstring(numbers, np.int32, sep=",") - 1] = True
+        if len(needle) == 1 and ord(needle) in self.info["frequent"]:
+            return np.unpackbits(self.array(f"posts.{ord(needle)}"), count=self.rows).view(np.bool_)
+        try:
+            with self._database.exclusive():
+                mask = _find_posts(self._database, needle, self.rows)
+        except CorruptFileError as error:
+            raise self._damaged() from error
         if len(needle) > MAX_SEARCH_LENGTH:
             mask &= self._scan("contains(text, ?)", (pack(needle),))
         return mask
@@ -239,12 +268,25 @@ class FileRows:
         if column in self.info["long_columns"]:
             return self._scan("contains_cell(cells, ?, ?)", (number, pack(fold(text))))
         if number not in self._values:
-            self._values[number] = ColumnValues(self.array(f"values.{number}"))
+            self._values[number] = ColumnValues(self.array(f"values.{number}"), self.array(f"ends.{number}"))
         # An empty cell has the code -1, which is the last value.
         return np.take(self._values[number].containing(text), self.array(f"codes.{number}"), mode="wrap")
 
     def close(self) -> None:
         self._database.close()
+
+    def _read(self, decode: Callable[[Sequence[Any]], T], query: str, parameters: Sequence[Any] = ()) -> list[T]:
+        """Return the decoded rows of a query. Where they are damaged, the cache is removed, to be made again."""
+        try:
+            return list(self._database.read(decode, query, parameters))
+        except CorruptFileError as error:
+            raise self._damaged() from error
+
+    def _damaged(self) -> CorruptFileError:
+        with suppress(WeiboTuiError):
+            remove_cache(self.path)
+        message = _("The kept rows of {path} are damaged. Open the file again to read it again.")
+        return CorruptFileError(message.format(path=self.info["path"]))
 
     def _scan(self, condition: str, parameters: Sequence[Any]) -> NDArray[np.bool_]:
         """Return which rows fulfil a condition that is computed row by row."""
@@ -252,7 +294,7 @@ class FileRows:
 
         mask = np.zeros(self.rows, np.bool_)
         query = f"SELECT number FROM rows WHERE {condition}"
-        for number in self._database.read(lambda row: int(row[0]), query, parameters):
+        for number in self._read(lambda row: int(row[0]), query, parameters):
             mask[number - 1] = True
         return mask
 
@@ -281,12 +323,8 @@ def read_cache_info(path: Path) -> tuple[dict[str, Any], bool] | None:
     try:
         with closing(_connect(path, read_only=True)) as database:
             return _read_info(database)
-    except (sqlite3.Error, OSError, ValueError):
+    except (sqlite3.Error, OSError, WeiboTuiError):
         return None
-    except Exception as error:  # translated by the database
-        if isinstance(error.__cause__, sqlite3.Error):
-            return None
-        raise
 
 
 def is_unchanged(path: Path, info: Mapping[str, Any]) -> bool:
@@ -325,6 +363,18 @@ def cell_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict | bool) else str(value)
 
 
+def _find_posts(database: Database, needle: str, rows: int) -> NDArray[np.bool_]:
+    """Return which posts contain a folded text, or its first characters, by the full-text index (rows,)."""
+    import numpy as np
+
+    mask = np.zeros(rows, np.bool_)
+    query = "SELECT group_concat(rowid) FROM search WHERE search MATCH ?"
+    (numbers,) = database.execute(query, (f"words : {phrase(needle)}",)).fetchone()
+    if numbers:
+        mask[np.fromstring(numbers, np.int32, sep=",") - 1] = True
+    return mask
+
+
 def _decode_row(row: Sequence[Any]) -> StoredRow:
     return StoredRow(int(row[0]), unpack(row[1]), json.loads(unpack(row[2])))
 
@@ -336,7 +386,9 @@ def _write_info(database: Database, info: Mapping[str, Any], is_ready: bool) -> 
 
 
 def _read_info(database: Database) -> tuple[dict[str, Any], bool] | None:
-    found = list(database.read(tuple, "SELECT version, is_ready, data FROM info"))
-    if not found or found[0][0] != VERSION:
-        return None
-    return json.loads(unpack(found[0][2])), bool(found[0][1])
+    states = list(database.read(_decode_info, "SELECT version, is_ready, data FROM info"))
+    return states[0] if states else None
+
+
+def _decode_info(row: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
+    return (json.loads(unpack(row[2])), bool(row[1])) if row[0] == VERSION else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,8 +46,6 @@ class TableInfo(Protocol):
     def posts(self) -> str: ...
     @property
     def path(self) -> Path: ...
-    @property
-    def rows(self) -> int: ...
     @property
     def labels(self) -> tuple[str, ...]: ...
     @property
@@ -109,6 +107,15 @@ class AnnotationProgress:
     estimates: tuple[Estimate, ...]
     needed: int | None
     minutes: float | None
+
+
+def annotated_file(table: Table, labels: Iterable[str] = ()) -> AnnotatedFile:
+    """Return the table as it is registered with its answers. `labels` are those of answers."""
+    import numpy as np
+
+    info = table.info
+    names = tuple(dict.fromkeys((*info.labels, *labels)))
+    return AnnotatedFile(info.posts, info.path, int(np.count_nonzero(table.text_keys())), names)
 
 
 class Annotation:
@@ -224,8 +231,7 @@ class Annotation:
         return dict(zip(self._table.info.labels, counts, strict=True))
 
     def _register(self) -> None:
-        info = self._table.info
-        self._answers.register(AnnotatedFile(self.posts, info.path, info.rows, self.labels))
+        self._answers.register(annotated_file(self._table, self.labels))
 
     def _known_label(self, label: str) -> str:
         """Return a label in the way it is written already, or as a new one."""

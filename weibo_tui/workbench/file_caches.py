@@ -44,7 +44,7 @@ class ListedFile:
     time: str
     fingerprint: str = ""
     posts: str = ""
-    cache: Path | None = None
+    cache: Path = Path()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the object that `weibo-tui files list --json` prints."""
@@ -127,8 +127,7 @@ class FileCaches:
                             yield FileRows(cache)
                         yield step
                 except BaseException:
-                    with suppress(OSError):
-                        remove_cache(cache)
+                    indexing.discard()
                     raise
             self._remove_older(path, cache)
         finally:

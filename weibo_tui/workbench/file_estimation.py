@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from weibo_tui.datasets.answers import AnsweredTable, check_windows
+from weibo_tui.datasets.answers import CANNOT_TELL_WORD, AnsweredTable, SampledAnswers, check_windows
 from weibo_tui.datasets.windows import DAY, WEEK, no_dates, window_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -28,6 +28,20 @@ def estimate_file(file: FileRows, answers: FileAnswers, label: str | None, by: s
     Windows by a column do not distinguish upper and lower case.
     """
     return estimate_table(_table(file, answers, by), label, by)
+
+
+def sampled_answers(file: FileRows, answers: FileAnswers) -> SampledAnswers:
+    """Return the human labels that `estimate_file` counts."""
+    words = (*answers.human.names, CANNOT_TELL_WORD)
+    codes = np.where(answers.is_sampled, answers.human.codes, NONE)
+    left_out = _left_out(answers, file.array("predicted") != NONE)
+    left_out.pop("unpredicted", None)  # they are counted again
+    return SampledAnswers(
+        fingerprint=file.info["fingerprint"],
+        words=words,
+        codes=np.where(codes == CANNOT_TELL, len(words) - 1, codes).astype(np.int16),
+        left_out=left_out,
+    )
 
 
 def _table(file: FileRows, answers: FileAnswers, by: str | None) -> AnsweredTable:
@@ -99,7 +113,8 @@ def _left_out(answers: FileAnswers, is_predicted: NDArray[np.bool_]) -> dict[str
     for purpose in ("teach", "correction", "text"):
         has_purpose = answers.purposes == PURPOSES.index(purpose)
         numbers[purpose] = int((has_purpose & answers.is_answered & is_predicted).sum())
+    is_of_file = answers.purposes == PURPOSES.index("file")
     if answers.has_sample:
-        others = answers.is_answered & (answers.purposes == NONE) & is_predicted
-        numbers["file"] = int(others.sum())
+        is_of_file |= answers.purposes == NONE
+    numbers["file"] = int((is_of_file & answers.is_answered & is_predicted).sum())
     return {name: number for name, number in numbers.items() if number}

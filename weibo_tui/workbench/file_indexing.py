@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from weibo_tui.storage import row_filters
 from weibo_tui.storage.column_index import ColumnIndexer
 from weibo_tui.storage.file_rows import RowsWriter, cell_text
 from weibo_tui.storage.row_filters import MINUTES_OF_DAY, NO_DATE, NONE
+from weibo_tui.storage.search import fold
 from weibo_tui.text.keys import text_key
 from weibo_tui.text.spreadsheet import unescape_formula
 
@@ -38,6 +40,8 @@ _FIRST_ROWS = 500  # that are written before the others, and can be shown at onc
 _MAX_ROWS = 2**16  # that are written at once
 _STEP = 1000  # rows between two steps of progress
 _UNKNOWN = -1
+_SAMPLED = 32  # rows from one whose characters are counted to the next
+_MIN_ROWS, _FREQUENT = 20_000, 0.05  # rows of a file, and share of the posts, from which a character is frequent
 
 
 @dataclass(slots=True)
@@ -76,6 +80,7 @@ class FileIndexing:
         self._predicted, self._answers, self._purposes = _Words(), _Words(), _Words()
         self._margins, self._confidences, self._dates, self._keys = array("f"), array("f"), array("i"), array("q")
         self._adapters: Counter[str] = Counter()
+        self._characters: Counter[str] = Counter()
         self._report = Report()
         self._writer = RowsWriter(cache)
         self.info: dict[str, Any] = {
@@ -105,6 +110,10 @@ class FileIndexing:
         yield Progress("reading", rows, rows, note=self._table.source.summary(self._report))
         yield from self._finish(rows)
 
+    def discard(self) -> None:
+        """Delete what was written."""
+        self._writer.discard()
+
     def close(self) -> None:
         self._writer.close()
         for indexer in self._indexers.values():
@@ -123,6 +132,8 @@ class FileIndexing:
         if isinstance(cell, str) and (cell == row.text or unescape_formula(cell) == row.text):
             values[post] = None  # it is stored as the text already
         self._writer.add(row.number, row.text, values)
+        if row.number % _SAMPLED == 0:
+            self._characters.update(set(fold(row.text)))
         self._predicted.add(row.predicted)
         self._answers.add(row.answer)
         self._purposes.add(row.purpose)
@@ -147,38 +158,57 @@ class FileIndexing:
         self._writer.commit(self.info)
 
     def _finish(self, rows: int) -> Generator[Progress, None, None]:
-        import numpy as np
-
-        yield Progress("indexing", 0, 2 + len(self._indexers))
+        """Write the arrays that filters and orders need, and mark the cache as complete."""
+        characters = self._frequent_characters() if rows >= _MIN_ROWS else []
+        steps = count()
+        total = 3 + len(characters) + len(self._indexers)
+        yield Progress("indexing", next(steps), total)
         self._add_labels()
-        confidences, dates = np.frombuffer(self._confidences, np.float32), np.frombuffer(self._dates, np.int32)
-        self._writer.add_array("confidence", confidences)
-        self._writer.add_array("margin", np.frombuffer(self._margins, np.float32))
-        self._writer.add_array("order.confidence", np.argsort(confidences, kind="stable").astype(np.int32))
-        self._writer.add_array("date", dates)
-        late = np.where(dates == NO_DATE, np.iinfo(np.int32).max, dates)
-        self._writer.add_array("order.date", np.argsort(late, kind="stable").astype(np.int32))
-        self._add_texts(np.frombuffer(self._keys, np.int64))
-        yield Progress("indexing", 1, 2 + len(self._indexers))
+        self._add_numbers()
+        self._add_texts()
+        yield Progress("indexing", next(steps), total)
         self._writer.add_array("order.text", self._writer.sort_texts())
-        roles = self._table.roles
+        yield Progress("indexing", next(steps), total)
+        for character in characters:
+            self._writer.add_character(character, rows)
+            yield Progress("indexing", next(steps), total)
         long_columns = []
-        for done, (name, indexer) in enumerate(self._indexers.items(), 2):
+        for name, indexer in self._indexers.items():
             indexer.skip(rows)
             index = indexer.finish()
             self._writer.add_column(self._columns[name], index)
             if index.is_long:
                 long_columns.append(name)
-            yield Progress("indexing", done, 2 + len(self._indexers))
+            yield Progress("indexing", next(steps), total)
+        roles = self._table.roles
         orders = {"post": "text", "confidence": "confidence", "date": "date"}
         self.info |= {
+            "frequent": list(map(ord, characters)),
             "long_columns": long_columns,
             "stored_orders": {roles[role]: order for role, order in orders.items() if role in roles},
-            "empty": {"confidence": int(np.isnan(confidences).sum()), "date": int((dates == NO_DATE).sum())},
             "adapter": ", ".join(sorted(filter(None, self._adapters))),
             "summary": self._table.source.summary(self._report),
         }
         self._writer.finish(self.info)
+
+    def _frequent_characters(self) -> list[str]:
+        """Return the characters, folded, that many posts contain, by those that were counted."""
+        limit = _FREQUENT * (len(self._keys) // _SAMPLED)
+        return [character for character, number in self._characters.items() if number > limit]
+
+    def _add_numbers(self) -> None:
+        """Write the confidences, margins and dates, and their orders."""
+        import numpy as np
+
+        confidences, dates = np.frombuffer(self._confidences, np.float32), np.frombuffer(self._dates, np.int32)
+        self._writer.add_array("confidence", confidences)
+        self._writer.add_array("order.confidence", np.argsort(confidences, kind="stable").astype(np.int32))
+        self._writer.add_array("margin", np.frombuffer(self._margins, np.float32))
+        self._writer.add_array("date", dates)
+        late = np.where(dates == NO_DATE, np.iinfo(np.int32).max, dates)
+        self._writer.add_array("order.date", np.argsort(late, kind="stable").astype(np.int32))
+        empty = {"confidence": int(np.isnan(confidences).sum()), "date": int((dates == NO_DATE).sum())}
+        self.info["empty"] = empty
 
     def _add_labels(self) -> None:
         """Write the codes of predicted and human labels, and of purposes."""
@@ -214,10 +244,11 @@ class FileIndexing:
             self.info["roles"].pop("label", None)
             return name_labels(table, predictions, ())
 
-    def _add_texts(self, keys: NDArray[np.int64]) -> None:
+    def _add_texts(self) -> None:
         """Write which rows have the same text."""
         import numpy as np
 
+        keys = np.frombuffer(self._keys, np.int64)
         _values, groups, counts = np.unique(keys, return_inverse=True, return_counts=True)
         numbers = counts[groups].astype(np.int32)
         self._writer.add_array("text_key", keys)

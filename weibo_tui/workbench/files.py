@@ -52,7 +52,7 @@ class FileMethods(WorkbenchCore):
     def list_files(self) -> list[ListedFile]:
         """Return the files that were opened, and the labeled ones of the history, newest first."""
         opened = sorted(self._caches.files(), key=lambda file: file.time)
-        files = {file.path: replace(file, answers=self._num_answers(file)) for file in opened}
+        files = {file.path: replace(file, answers=self.count_answers(file) or file.answers) for file in opened}
         entries = self.history.page(_MAX_LABELED, filter=HistoryFilter(source=FILE_SOURCE))
         for entry in entries:
             if isinstance(entry, LabeledFile) and entry.out not in files:
@@ -62,10 +62,10 @@ class FileMethods(WorkbenchCore):
                 )
         return sorted(files.values(), key=lambda file: file.time, reverse=True)
 
-    def _num_answers(self, file: ListedFile) -> int:
-        """Return the number of answered rows, or else of human labels in the file's own column."""
+    def count_answers(self, file: ListedFile) -> int:
+        """Return the number of rows of a file with an answer in the log."""
         answers = self.answers.of(file.posts) if file.posts else {}
-        return sum(answer.is_answered for answer in answers.values()) or file.answers
+        return sum(answer.is_answered for answer in answers.values())
 
     def iter_open_file(
         self, path: Path, options: FileOptions = DETECTED
@@ -116,10 +116,11 @@ class FileMethods(WorkbenchCore):
         self.check_output(out, overwrite, [path])
         format_of_suffix(out)
         if not isinstance(file, OpenedFile):
-            file = yield from self._open(path)
+            file = yield from self.iter_opened(path)
         yield from file.iter_export(out, filter, order, overwrite)
 
-    def _open(self, path: Path, options: FileOptions = DETECTED) -> Generator[Progress, None, OpenedFile]:
+    def iter_opened(self, path: Path, options: FileOptions = DETECTED) -> Generator[Progress, None, OpenedFile]:
+        """Open a file as `iter_open_file` does, with progress, and return it."""
         for step in self.iter_open_file(path, options):
             if isinstance(step, Progress):
                 yield step
@@ -132,13 +133,21 @@ class FileMethods(WorkbenchCore):
         path = frames.to_path(name)
         return path if path.exists() else self.find_file(str(name)).path
 
-    def remove_file(self, file: ListedFile) -> None:
-        """Remove what is kept of an opened file. The file itself stays."""
-        if file.cache is not None:
-            opened = self._opened.pop(file.cache, None)
-            if opened is not None:
+    def remove_file(self, file: ListedFile, answers: bool = False) -> None:
+        """Remove what is kept of an opened file, and with `answers` those too. The file itself stays.
+
+        Raise UserInputError for a file that was not opened, or that is being read by another program."""
+        caches = [other.cache for other in self._caches.files() if other.path == file.path]
+        if file.state == "indexing":
+            raise UserInputError(_("{path} is being read. Wait until that is done.").format(path=file.path))
+        if not caches:
+            raise UserInputError(_("Nothing is kept of {path}, because it was not opened.").format(path=file.path))
+        for cache in caches:
+            if (opened := self._opened.pop(cache, None)) is not None:
                 opened.close()
-            self._caches.remove(file.cache)
+            self._caches.remove(cache)
+        if answers and file.posts:
+            self.answers.remove(file.posts)
 
     def files(self) -> list[ListedFile]:
         """Return the files that were opened, and the labeled ones of the history, newest first."""
@@ -149,7 +158,7 @@ class FileMethods(WorkbenchCore):
         """Open a table of posts with labels, or without, to filter, sort and correct its rows."""
 
         def finish() -> Events:
-            yield (yield from self._open(frames.to_path(path), options))
+            yield (yield from self.iter_opened(frames.to_path(path), options))
 
         return blocking.run(finish(), OpenedFile, progress)
 

@@ -9,11 +9,12 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weibo_tui.datasets.answers import SampledAnswers
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.progress import Progress
-from weibo_tui.storage.answers import AnnotatedFile, Answers, Kind, LoggedAnswer, RowAnswer
+from weibo_tui.storage.answers import Answers, Kind, LoggedAnswer, RowAnswer
 from weibo_tui.storage.file_rows import FileRows, StoredRow, cell_text
 from weibo_tui.storage.row_filters import (
     ALL_ROWS,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     pass
 
+from weibo_tui.workbench.annotation import annotated_file
 from weibo_tui.workbench.estimation import EstimationResult
 from weibo_tui.workbench.file_export import ExportedFile, export_rows, exported_rows
 
@@ -244,17 +246,12 @@ class OpenedFile:
         if label not in (None, CANNOT_TELL_LABEL) and not label.strip():
             raise UserInputError(_("A label needs a character that is not blank."))
         kind: Kind = "cleared" if label is None else "cannot_tell" if label == CANNOT_TELL_LABEL else "label"
-        self.register()
+        self._log.register(annotated_file(self, self._current().human.names))
         self._log.add(self._entries(numbers, kind, label if kind == "label" else None))
 
     def undo(self) -> list[int]:
         """Undo the last action on the rows of this file. Return the numbers of its rows."""
         return [entry.row for entry in self._log.undo(self.info.posts, self._annotator)]
-
-    def register(self) -> None:
-        """Store that the log has answers to this file's posts."""
-        info = self.info
-        self._log.register(AnnotatedFile(info.posts, info.path, info.rows, info.labels))
 
     def _entries(self, numbers: Sequence[int], kind: Kind, value: str | None) -> Iterator[LoggedAnswer]:
         """Yield an entry of the log for each row, with the purpose for which the row was answered before, if it was."""
@@ -287,6 +284,12 @@ class OpenedFile:
         from weibo_tui.workbench.file_estimation import estimate_file
 
         return estimate_file(self._file, self._current(), label, by)
+
+    def sampled_answers(self) -> SampledAnswers:
+        """Return the human labels that count in an estimate, for a report."""
+        from weibo_tui.workbench.file_estimation import sampled_answers
+
+        return sampled_answers(self._file, self._current())
 
     def iter_export(
         self,

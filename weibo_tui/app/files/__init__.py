@@ -1,1 +1,1 @@
-"""The main screen for labeled files and other tables of posts."""
+"""Labeled files and other tables of posts: their rows, annotation by hand, estimates and reports."""

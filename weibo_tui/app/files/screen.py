@@ -42,6 +42,8 @@ class FilesScreen(MainScreen):
         """The job of the file in view, until it is read."""
         self._target: tuple[RowFilter, int | None] = (ALL_ROWS, None)
         """The rows to show of the file that is opened: their filter, and the number of the one for the cursor."""
+        self._shown_target: tuple[RowFilter, int | None] | None = None
+        """The target that is in view."""
 
     def compose_body(self) -> Iterable[Widget]:
         yield self.list_view
@@ -87,7 +89,7 @@ class FilesScreen(MainScreen):
 
     def _finish(self, file: OpenedFile) -> None:
         """Show a file that is read to its end."""
-        if self.view.display and self.view.file is file:
+        if self.view.display and self.view.file is file and self._shown_target is self._target:
             self.view.browser.refresh_rows(self._target[1])
         else:
             self._show_file(file)
@@ -97,6 +99,7 @@ class FilesScreen(MainScreen):
     def _show_file(self, file: OpenedFile) -> None:
         self.list_view.display, self.view.display = False, True
         self.view.show_file(file, *self._target)
+        self._shown_target = self._target
         self.set_focus(self.view.browser.table)
 
     # ---- the list

@@ -18,6 +18,7 @@ from weibo_tui.app.files.columns import human_name
 from weibo_tui.app.files.details import FileRowDetails
 from weibo_tui.app.files.export import FileExportForm
 from weibo_tui.app.files.filter_dialog import FileFilterDialog, filter_terms
+from weibo_tui.app.files.use import FileUse
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.export_line import ExportLine
 from weibo_tui.app.keymap import bindings, first_key
@@ -29,11 +30,14 @@ from weibo_tui.app.widgets.search_field import SearchField
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.row_filters import ALL_ROWS, CANNOT_TELL_LABEL, FILE_ORDER, RowFilter
-from weibo_tui.workbench.opened_file import FileRow, OpenedFile
+from weibo_tui.workbench.opened_file import FileInfo, FileRow, OpenedFile
 
 _CONDITIONAL = ("search", "filter", "sort", "unfilter", "unmark", "correct", "export", "mark", "only")
 """Actions whose keys are in the footer, or stop working with those."""
-_NEED_ALL_ROWS = ("filter", "sort", "reverse", "only", "correct", "uncorrect", "undo", "export")
+_NEED_ALL_ROWS = (
+    *("filter", "sort", "reverse", "only", "correct", "uncorrect", "undo", "export"),
+    *("annotate", "estimate", "report", "train"),
+)
 
 
 class FileSearch(SearchField):
@@ -51,6 +55,7 @@ class FileView(Container):
     def __init__(self) -> None:
         super().__init__()
         self.browser = FileBrowser()
+        self._use = FileUse()
         self._working: list[bool | None] = []
         self._filter_terms: list[str] = []
 
@@ -290,15 +295,33 @@ class FileView(Container):
         text = ngettext("Undone: answer to {count:,} row.", "Undone: answers to {count:,} rows.", len(numbers))
         get_app(self).show_message(text.format(count=len(numbers)), "success")
 
+    # ---- uses
+
+    def action_annotate(self) -> None:
+        get_app(self).run_task(self._use.annotate(get_app(self), *self._opened()), node=self)
+
+    def action_estimate(self) -> None:
+        self._use.estimate(get_app(self), *self._opened())
+
+    def action_report(self) -> None:
+        self._use.report(get_app(self), *self._opened())
+
+    def action_train(self) -> None:
+        get_app(self).run_task(self._use.train(get_app(self), self._opened()[1]), node=self)
+
+    def _opened(self) -> tuple[OpenedFile, FileInfo]:
+        file, info = self.file, self.browser.info
+        assert file is not None  # otherwise the keys do not work
+        assert info is not None
+        return file, info
+
     # ---- export
 
     def action_export(self) -> None:
         get_app(self).run_task(self._export(), node=self)
 
     async def _export(self) -> None:
-        file, info = self.file, self.browser.info
-        assert file is not None
-        assert info is not None
+        file, info = self._opened()
         form = FileExportForm(file, info, self.browser.filter, self.browser.order)
         plan = await self.app.push_screen_wait(form)
         if plan is not None:
@@ -336,5 +359,9 @@ class FileView(Container):
             "copy": row is not None,
             "unmark": bool(browser.marked),
             "export": row is not None and not self.is_exporting,
+            "annotate": bool(browser.info.rows),
+            "estimate": bool(browser.info.counts),
+            "report": bool(browser.info.counts),
+            "train": bool(browser.info.answers),
         }
         return working.get(action, True)

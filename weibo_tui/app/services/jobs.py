@@ -23,7 +23,20 @@ from weibo_tui.workbench import Workbench
 
 State = Literal["queued", "waiting", "working", "paused", "stopping", "done", "stopped", "failed"]
 Outcome = Literal["done", "stopped", "failed"]
-Kind = Literal["train", "pretrain", "predict", "label", "evaluate", "audit", "export", "import", "download", "open"]
+Kind = Literal[
+    "train",
+    "pretrain",
+    "predict",
+    "label",
+    "evaluate",
+    "audit",
+    "export",
+    "import",
+    "download",
+    "open",
+    "report",
+    "estimate",
+]
 
 ALERT_SECONDS = 15.0
 _TITLE_CELLS = 24

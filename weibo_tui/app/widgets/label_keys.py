@@ -22,8 +22,8 @@ class LabelKeys(Static):
 
     DEFAULT_CSS = "LabelKeys { height: 1; padding: 0 1; }"
 
-    def show(self, labels: Sequence[str], removable: bool) -> None:
-        """Show the digits of `labels`, and 0 where it has a label to remove."""
+    def show(self, labels: Sequence[str], removable: bool = False, others: Sequence[Content] = ()) -> None:
+        """Show the digits of `labels`, 0 where it has a label to remove, and other keys where there is room."""
         width = self.screen.size.width - 2
         labels = labels[: len(DIGITS)]
         names = [label_content(label, labels).truncate(_LABEL_CELLS, ellipsis=True) for label in labels]
@@ -33,13 +33,13 @@ class LabelKeys(Static):
         if removable:
             numbered.append((0, Content(_("as predicted"))))
         parts = [Content.assemble((str(digit), "bold"), " ", name) for digit, name in numbered]
-        self.update(join_fitting(parts, width), layout=False)
+        self.update(join_fitting([*parts, *others], width), layout=False)
 
 
-def pressed_digit(screen: Screen[Any], event: events.Key) -> int | None:
-    """Return the digit of a key that gives a label, and stop its event. None for all other keys."""
+def pressed_digit(screen: Screen[Any], event: events.Key, action: str = "correct") -> int | None:
+    """Return the digit of a key that gives a label by `action`, and stop its event. None for all other keys."""
     active = screen.active_bindings.get(event.key)
-    if active is None or active.binding.action != "correct" or not event.key.isdecimal():
+    if active is None or active.binding.action != action or not event.key.isdecimal():
         return None
     event.stop()
     event.prevent_default()
