@@ -239,6 +239,26 @@ def test_hostile_post_is_drawn_as_text(labeled: Path) -> None:
     play_files(labeled, act, (120, 40))
 
 
+def test_hostile_names_are_drawn_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "[b]x [doge].csv"
+    path.write_text("text,[/哈哈],,\x1b[31m\n微博,[red]甲,乙,丙\n微博,丁,戊,己\n", encoding="utf-8")
+
+    async def act(files: Files) -> None:
+        assert all(text in files.text for text in ("[b]x [doge].csv", "[/哈哈]", "[red]甲"))
+        assert "\x1b" not in files.text
+        await files.press("o")
+        await files.choose("[/哈哈]")
+        assert "[/哈哈]↑" in files.where
+        await files.press("f")
+        await files.until_dialog(FileFilterDialog)
+        await press(files.pilot, "escape")
+        await files.until_closed()
+        await files.press("escape")
+        assert path.name in files.text
+
+    play_files(path, act, (160, 40))
+
+
 def test_each_text_once_is_shown_with_counts(tmp_path: Path) -> None:
     path = tmp_path / "posts.csv"
     path.write_text("text\n" + "".join(f"同样的微博\n第{number}条\n" for number in range(3)), encoding="utf-8")

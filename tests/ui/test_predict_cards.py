@@ -89,7 +89,7 @@ def test_cards_expand_scroll_and_are_copied(furnished: Path) -> None:
         await pane.press("escape", "c")
         assert pane.app.clipboard == str(FILE.out)
         assert pane.news == "Copied the path of the labeled file."
-        await pane.press("space", "h", "s", "u", "C", "l", "1")  # for which there is no use now
+        await pane.press("h", "s", "u", "C", "l", "1")  # for which there is no use now
         assert pane.app.focused is pane.prediction_list
         assert pane.prompt.text == ""
         for key in ("c", "y"):

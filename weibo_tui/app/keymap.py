@@ -28,18 +28,15 @@ class Key:
     priority: bool = False
 
 
-def _row_keys(group: str) -> tuple[Key, ...]:
-    """Return the keys that move the cursor of a table."""
+def _table_keys(group: str) -> tuple[Key, ...]:
+    """Return the keys of a table of rows."""
     return (
         Key(f"{group}.up", "up,k", "move(-1)", N_("Row up"), shown=False),
         Key(f"{group}.down", "down,j", "move(1)", N_("Row down"), shown=False),
         Key(f"{group}.page_up", "pageup", "page(-1)", N_("Page up"), shown=False),
         Key(f"{group}.page_down", "pagedown", "page(1)", N_("Page down"), shown=False),
+        Key(f"{group}.open", "enter", "open", N_("Details"), shown=False),
     )
-
-
-def _table_keys(group: str) -> tuple[Key, ...]:
-    return (*_row_keys(group), Key(f"{group}.open", "enter", "open", N_("Details"), shown=False))
 
 
 def _search_keys(group: str) -> tuple[Key, ...]:
@@ -217,7 +214,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("history.uncorrect", "0", "uncorrect", N_("Remove the correction"), shown=False),
         Key("history.copy", "c,y", "copy", N_("Copy the post"), shown=False),
         Key("history.to_prompt", "r", "to_prompt", N_("Copy the post to the prompt"), shown=False),
-        Key("history.details", "i", "details", N_("Details"), shown=False),
+        Key("history.details", "i", "details", N_("Details of the entry"), shown=False),
         Key("history.newest", "g,home", "newest", N_("First row"), shown=False),
         Key("history.oldest", "G,end", "oldest", N_("Last row"), shown=False),
         Key("history.refresh", "R", "refresh", N_("Refresh"), shown=False),
@@ -232,12 +229,15 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("files.back", "escape", "back", N_("Back"), shown=False),
     ),
     "files_list": (
-        *_row_keys("files_list"),
+        Key("files_list.up", "up,k", "move(-1)", N_("Previous file"), shown=False),
+        Key("files_list.down", "down,j", "move(1)", N_("Next file"), shown=False),
+        Key("files_list.page_up", "pageup", "page(-1)", N_("Page up in the list"), shown=False),
+        Key("files_list.page_down", "pagedown", "page(1)", N_("Page down in the list"), shown=False),
         Key("files_list.open", "enter", "open", N_("Open")),
         Key("files_list.choose", "o", "choose", N_("Open another file")),
         Key("files_list.remove", "d,delete", "remove", N_("Remove")),
-        Key("files_list.first", "g,home", "first", N_("First row"), shown=False),
-        Key("files_list.last", "G,end", "last", N_("Last row"), shown=False),
+        Key("files_list.first", "g,home", "first", N_("First file"), shown=False),
+        Key("files_list.last", "G,end", "last", N_("Last file"), shown=False),
     ),
     "file": (
         Key("file.search", "slash", "search", N_("Search")),

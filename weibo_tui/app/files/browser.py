@@ -106,9 +106,9 @@ class FileBrowser(RowBrowser[FileRow, RowOrder, int]):
 
     def refresh_rows(self, number: int | None = None) -> None:
         """Select the rows again. The cursor goes to the row `number`, or stays where it is."""
-        if self.file is None or self.info is None:
+        if self.file is None:
             return
-        if number is not None:
+        if number is not None or self._selection is None:
             self._run(self._select(number))
         else:
             self._run(self._select(self.row.number if self.row is not None else None, keep_view=True))
@@ -213,14 +213,14 @@ class FileBrowser(RowBrowser[FileRow, RowOrder, int]):
             get_app(self).run_task(self._fetch(self._selection, page), "pages", node=self)
 
     async def _fetch(self, selection: Selection, places: range) -> None:
-        file = self.file
+        file, pages = self.file, self._pages
         assert file is not None
         try:
             rows = await get_app(self).records.call(lambda _wb: file.rows(selection, places.start, places.stop))
         finally:
             self._fetching = False
-        if selection is self._selection:
-            self._pages.add(places.start, rows)
+        if pages is self._pages:
+            pages.add(places.start, rows)
             self.table.refresh()
             if self.table.cursor in places:
                 self.show_row()

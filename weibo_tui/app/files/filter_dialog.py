@@ -22,29 +22,35 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.row_filters import ALL_ROWS, RowFilter
-from weibo_tui.workbench.opened_file import FileChoices, OpenedFile
+from weibo_tui.workbench.opened_file import FileChoices, FileInfo, OpenedFile
 
 
 class FileFilterDialog(RowFilterDialog[RowFilter]):
-    """Asks for a filter of a file. `choices` are the labels and columns that it has."""
+    """Asks for a filter of a file. `choices` are the labels and columns that it has.
 
-    def __init__(self, query: RowFilter, file: OpenedFile, choices: FileChoices) -> None:
+    It has no fields for dates and for predictions where the file has none."""
+
+    def __init__(self, query: RowFilter, file: OpenedFile, info: FileInfo, choices: FileChoices) -> None:
         self._file = file
+        self._info = info
         self._choices = choices
         super().__init__(query)
 
     def specs(self) -> list[FieldText]:
-        query, choices = self.initial, self._choices
+        query, choices, roles = self.initial, self._choices, self._info.roles
         column, text = query.columns[0] if query.columns else (None, "")
-        return [
-            choice_field("label", N_("Label"), choices.labels, query.label, human_name),
+        predictions = [
             choice_field("predicted", N_("Prediction"), choices.predicted, query.predicted, human_name),
             *confidence_fields(query.confidence_from, query.confidence_to),
             flag_field("uncertain", N_("Uncertain"), query.uncertain),
-            flag_field("answered", N_("Human label"), query.answered),
             flag_field("disagreeing", N_("Human ≠ model"), query.disagreeing),
+        ]
+        return [
+            choice_field("label", N_("Label"), choices.labels, query.label, human_name),
+            *(predictions if "predicted" in roles else ()),
+            flag_field("answered", N_("Human label"), query.answered),
             flag_field("flagged", N_("Flagged"), query.flagged),
-            *day_fields(query.since, query.until),
+            *(day_fields(query.since, query.until) if "date" in roles else ()),
             choice_field("column", N_("Column"), choices.columns, column),
             (FieldSpec("contains", N_("… contains"), "", parse=_text), text),
             flag_field("distinct", N_("Each text once"), query.distinct or None),
@@ -63,16 +69,16 @@ class FileFilterDialog(RowFilterDialog[RowFilter]):
         return RowFilter(
             text=self.initial.text,
             label=value["label"],
-            predicted=value["predicted"],
+            predicted=value.get("predicted"),
             human=self.initial.human,
-            confidence_from=value["least"],
-            confidence_to=value["most"],
-            uncertain=value["uncertain"],
+            confidence_from=value.get("least"),
+            confidence_to=value.get("most"),
+            uncertain=value.get("uncertain"),
             answered=value["answered"],
-            disagreeing=value["disagreeing"],
+            disagreeing=value.get("disagreeing"),
             flagged=value["flagged"],
-            since=value["since"],
-            until=value["until"],
+            since=value.get("since"),
+            until=value.get("until"),
             columns=((value["column"], value["contains"]),) if value["contains"] else (),
             distinct=bool(value["distinct"]),
         )

@@ -155,10 +155,9 @@ class FileView(Container):
         get_app(self).run_task(self._open_filter(), node=self)
 
     async def _open_filter(self) -> None:
-        file = self.file
-        assert file is not None
+        file, info = self._opened()
         choices = await get_app(self).records.call(lambda _wb: file.choices())
-        query = await self.app.push_screen_wait(FileFilterDialog(self.browser.filter, file, choices))
+        query = await self.app.push_screen_wait(FileFilterDialog(self.browser.filter, file, info, choices))
         if query is not None:
             self.browser.apply_filter(query)
 

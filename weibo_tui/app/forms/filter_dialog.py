@@ -126,9 +126,10 @@ class RowFilterDialog(Dialog[FilterType], Generic[FilterType]):
             if field.problem:
                 raise UserInputError(_("{field}: {problem}").format(field=_(field.spec.label), problem=field.problem))
         value = {name: field.value for name, field in self._fields.items()}
-        if value["since"] and value["until"] and value["since"] > value["until"]:
+        since, until, least, most = (value.get(name) for name in ("since", "until", "least", "most"))
+        if since and until and since > until:
             raise UserInputError(_("The first date is after the last date."))
-        if value["least"] is not None and value["most"] is not None and value["least"] > value["most"]:
+        if least is not None and most is not None and least > most:
             raise UserInputError(_("The minimum confidence is above the maximum."))
         return self.read(value)
 
