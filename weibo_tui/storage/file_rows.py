@@ -61,13 +61,21 @@ class RowsWriter:
             raise cannot_write(path, error) from error
         with translate_sqlite_errors(path):
             self._database = _connect(path)
+        try:
+            self._create()
+        except BaseException:
+            self.discard()
+            raise
+        self._rows: list[tuple[int, str | bytes, str | bytes]] = []
+
+    def _create(self) -> None:
+        with self._database.exclusive():
             # Rows are fsynced once, by `finish`. Before that a power cut leaves a cache that is made again.
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
-            with self._database.transaction():
-                for statement in _SCHEMA:
-                    self._database.execute(statement)
-        self._rows: list[tuple[int, str | bytes, str | bytes]] = []
+        with self._database.transaction():
+            for statement in _SCHEMA:
+                self._database.execute(statement)
 
     def add(self, number: int, text: str, cells: Sequence[Any]) -> None:
         """Add a row."""
@@ -125,6 +133,12 @@ class RowsWriter:
             _write_info(self._database, info, is_ready=True)
         with self._database.exclusive():
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def discard(self) -> None:
+        """Close and delete the cache, as far as that is possible."""
+        self._database.close()
+        with suppress(WeiboTuiError):
+            remove_cache(self.path)
 
     def close(self) -> None:
         self._database.close()

@@ -110,6 +110,10 @@ class FileIndexing:
         yield Progress("reading", rows, rows, note=self._table.source.summary(self._report))
         yield from self._finish(rows)
 
+    def discard(self) -> None:
+        """Delete what was written."""
+        self._writer.discard()
+
     def close(self) -> None:
         self._writer.close()
         for indexer in self._indexers.values():
