@@ -174,7 +174,8 @@ def test_removed_file_is_still_shown(workbench: Workbench, path: Path) -> None:
     path.unlink()
     assert [listed.state for listed in workbench.list_files()] == ["removed"]
     assert file.info.warnings == ("The file was removed. Its rows are shown as they were.",)
-    assert file.row(1).text == ROWS[0]["text"]
+    assert files.opened(workbench, path).row(1).text == ROWS[0]["text"]
+    workbench.remove_file(workbench.find_file(str(path)))
     with pytest.raises(UserInputError, match=r"File not found: .*posts\.csv"):
         files.opened(workbench, path)
 

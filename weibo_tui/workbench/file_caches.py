@@ -78,7 +78,7 @@ class FileCaches:
         The rows of one that is being made are yielded first, as soon as some can be read. Raise the errors of
         `open_labeled_table`, and WeiboTuiError where no cache can be written.
         """
-        path = _existing(path)
+        path = path.absolute()
         cache = self._find(path, options)
         if cache is None:
             fingerprint = sha256(path)
@@ -97,13 +97,19 @@ class FileCaches:
         return sorted(self.folder.glob(f"*{SUFFIX}"))
 
     def _find(self, path: Path, options: FileOptions) -> Path | None:
-        """Return the complete cache of a file that has the same size and time of change as then."""
+        """Return the complete cache of a file that has the same size and time of change as then, or was removed.
+
+        Raise UserInputError for a file that was removed and has no cache.
+        """
+        is_removed = not path.is_file()
         for cache in self._caches():
             info, is_ready = read_cache_info(cache) or ({}, False)
-            if not is_ready or Path(info["path"]) != path or not is_unchanged(path, info):
+            if not is_ready or Path(info["path"]) != path or not (is_removed or is_unchanged(path, info)):
                 continue
             if cache.stem == _name(info["fingerprint"], options):
                 return cache
+        if is_removed:
+            raise UserInputError(_("File not found: {path}. Check the name.").format(path=path))
         return None
 
     def _make(
@@ -173,12 +179,6 @@ def _acquire(lock: filelock.BaseFileLock, cache: Path) -> bool:
     except OSError as error:
         raise cannot_write(cache, error) from error
     return True
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise UserInputError(_("File not found: {path}. Check the name.").format(path=path))
-    return path.absolute()
 
 
 def _name(fingerprint: str, options: FileOptions) -> str:

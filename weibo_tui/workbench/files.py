@@ -155,7 +155,22 @@ class FileMethods(WorkbenchCore):
             return self.list_files()
 
     def open_file(self, path: frames.FileName, options: FileOptions = DETECTED, *, progress: bool = True) -> OpenedFile:
-        """Open a table of posts with labels, or without, to filter, sort and correct its rows."""
+        """Open a table of posts with labels, or without, to filter, sort and correct its rows.
+
+        The first time, all rows are read into the home folder. `remove_file` deletes that again.
+
+        >>> from weibo_tui import RowFilter, RowOrder
+        >>> file = wb.open_file("posts.csv")
+        >>> file.info.rows, file.info.roles["post"]
+        (40, 'review')
+        >>> selection = file.select(RowFilter(text="面"), RowOrder("text"))
+        >>> row = file.rows(selection, 0, 1)[0]
+        >>> "面" in row.text, row.human_source
+        (True, 'file')
+        >>> file.correct([row.number], "neutral")
+        >>> file.row(row.number).human, file.undo() == [row.number]
+        ('neutral', True)
+        """
 
         def finish() -> Events:
             yield (yield from self.iter_opened(frames.to_path(path), options))
