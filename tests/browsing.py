@@ -96,12 +96,12 @@ class Scene:
     @property
     def entries(self) -> list[Entry]:
         """The loaded entries."""
-        return list(self.browser.table.entries)
+        return self.browser.entries
 
     @property
     def entry(self) -> Entry | None:
         """The entry under the cursor."""
-        return self.browser.entry
+        return self.browser.row
 
     @property
     def in_table(self) -> bool:

@@ -76,6 +76,7 @@ def main() -> None:
             terminal.wait_until(lambda: terminal.text.count("ms") >= 5, "the predictions")
             train(terminal, posts)
             history(terminal)
+            files(terminal, posts)
             models(terminal, other)
             terminal.press("f2", "f1")
             shoot(terminal, "help", "Esc")
@@ -100,6 +101,7 @@ def furnish(home: Path, posts: Path) -> None:
             hyper = Hyperparameters(2, learning_rate=3e-3, emoticon_dropout=dropout)
             plan = TrainingConfig((posts,), name, "small", hyper=hyper)
             deque(workbench.iter_train(plan), maxlen=0)
+        workbench.label_file(posts, posts.with_name("posts.labeled.csv"), adapter="mood", progress=False)
 
 
 @contextmanager
@@ -156,6 +158,19 @@ def history(terminal: Terminal) -> None:
     terminal.press("特别")
     shoot(terminal, "history", "1–")
     terminal.press("escape", "escape")
+
+
+def files(terminal: Terminal, path: Path) -> None:
+    """Show a table with its details and a few human labels."""
+    terminal.press("f7", "o")
+    terminal.wait_for("Table of posts")
+    terminal.press(str(path.with_name("posts.labeled.csv")), "enter")
+    terminal.wait_for("1–")
+    terminal.resize(124, 36)  # with the details at the side
+    terminal.press("1", "2", "2")
+    shoot(terminal, "files", "human")
+    terminal.resize(104, 32)
+    terminal.press("escape")
 
 
 def models(terminal: Terminal, data: Path) -> None:

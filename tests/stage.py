@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -17,6 +18,8 @@ from weibo_tui.app.forms import path_input
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.widgets import chrome
 from weibo_tui.app.widgets.chrome import StatusMessage
+from weibo_tui.workbench import Workbench
+from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
 
 Scene = Callable[[Pilot[None]], Coroutine[Any, Any, None]]
 
@@ -134,3 +137,13 @@ def drawn(pilot: Pilot[None]) -> str:
 def message_line(pilot: Pilot[None]) -> str:
     """Return the text of the message line, empty if it is hidden."""
     return next((str(line.content) for line in pilot.app.screen.query(StatusMessage) if line.display), "")
+
+
+async def open_file(pilot: Pilot[None], path: Path) -> tuple[OpenedFile, FileInfo]:
+    """Open a file in the app's thread for it."""
+
+    def opened(wb: Workbench) -> tuple[OpenedFile, FileInfo]:
+        file = wb.open_file(path, progress=False)
+        return file, file.info
+
+    return await app_of(pilot).records.call(opened)

@@ -24,7 +24,9 @@ from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.version import __version__
 
 if TYPE_CHECKING:
+    from weibo_tui.datasets.answers import CANNOT_TELL
     from weibo_tui.datasets.auditing import Audit
+    from weibo_tui.datasets.labeled_rows import FileOptions
     from weibo_tui.datasets.tables import Columns
     from weibo_tui.engine.events import (
         BatchHalved,
@@ -41,6 +43,10 @@ if TYPE_CHECKING:
     from weibo_tui.progress import Progress
     from weibo_tui.registry.cards import AdapterCard, BaseCard
     from weibo_tui.storage.entries import Analysis, HistoryFilter
+    from weibo_tui.storage.row_filters import RowFilter, RowOrder, Selection
+    from weibo_tui.workbench.annotation import Annotation, AnnotationProgress, Reveal, Task
+    from weibo_tui.workbench.annotation_files import ImportedAnnotations
+    from weibo_tui.workbench.annotation_results import AnnotatorAgreement, SampleMeasurement, TrainingRows
     from weibo_tui.workbench.config import (
         AuditConfig,
         EstimationConfig,
@@ -53,13 +59,19 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.estimation import Estimate, EstimationResult
     from weibo_tui.workbench.evaluation import EvaluatedPost, EvaluationResult
     from weibo_tui.workbench.explanation import Explanation, FaithfulnessResult
+    from weibo_tui.workbench.file_caches import ListedFile
+    from weibo_tui.workbench.file_export import ExportedFile
+    from weibo_tui.workbench.label_errors import FoundLabelErrors
     from weibo_tui.workbench.labeling import LabelingResult
+    from weibo_tui.workbench.opened_file import FileInfo, FileRow, OpenedFile
     from weibo_tui.workbench.report import Report
     from weibo_tui.workbench.results import Prediction, Predictions, PretrainingResult, TrainingResult
     from weibo_tui.workbench.workbench import Workbench
 
 _MODULES = {
+    "datasets.answers": "CANNOT_TELL",
     "datasets.auditing": "Audit",
+    "datasets.labeled_rows": "FileOptions",
     "datasets.tables": "Columns",
     "engine.events": "BatchHalved CheckpointSaved Evaluated JournalDelayed RunFinished RunStarted StepDone",
     "engine.hyperparameters": "ComputeOptions Hyperparameters PretrainingHyperparameters",
@@ -68,12 +80,20 @@ _MODULES = {
     "progress": "Progress",
     "registry.cards": "AdapterCard BaseCard",
     "storage.entries": "Analysis HistoryFilter",
+    "storage.row_filters": "RowFilter RowOrder Selection",
+    "workbench.annotation": "Annotation AnnotationProgress Reveal Task",
+    "workbench.annotation_files": "ImportedAnnotations",
+    "workbench.annotation_results": "AnnotatorAgreement SampleMeasurement TrainingRows",
     "workbench.config": "AuditConfig EstimationConfig EvaluationConfig LabelingConfig PretrainingConfig TrainingConfig",
     "workbench.core": "AuditResult ImportResult",
     "workbench.estimation": "Estimate EstimationResult",
     "workbench.evaluation": "EvaluatedPost EvaluationResult",
     "workbench.explanation": "Explanation FaithfulnessResult",
+    "workbench.file_caches": "ListedFile",
+    "workbench.file_export": "ExportedFile",
+    "workbench.label_errors": "FoundLabelErrors",
     "workbench.labeling": "LabelingResult",
+    "workbench.opened_file": "FileInfo FileRow OpenedFile",
     "workbench.report": "Report",
     "workbench.results": "Prediction Predictions PretrainingResult TrainingResult",
     "workbench.workbench": "Workbench",
@@ -81,8 +101,12 @@ _MODULES = {
 _PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = [
+    "CANNOT_TELL",
     "AdapterCard",
     "Analysis",
+    "Annotation",
+    "AnnotationProgress",
+    "AnnotatorAgreement",
     "Audit",
     "AuditConfig",
     "AuditResult",
@@ -100,13 +124,21 @@ __all__ = [
     "EvaluationConfig",
     "EvaluationResult",
     "Explanation",
+    "ExportedFile",
     "FaithfulnessResult",
+    "FileInfo",
+    "FileOptions",
+    "FileRow",
+    "FoundLabelErrors",
     "HistoryFilter",
     "Hyperparameters",
     "ImportResult",
+    "ImportedAnnotations",
     "JournalDelayed",
     "LabelingConfig",
     "LabelingResult",
+    "ListedFile",
+    "OpenedFile",
     "Prediction",
     "Predictions",
     "PretrainingConfig",
@@ -114,12 +146,19 @@ __all__ = [
     "PretrainingResult",
     "Progress",
     "Report",
+    "Reveal",
+    "RowFilter",
+    "RowOrder",
     "RunFinished",
     "RunStarted",
+    "SampleMeasurement",
     "ScoreCard",
+    "Selection",
     "StepDone",
+    "Task",
     "TrainingConfig",
     "TrainingResult",
+    "TrainingRows",
     "UserInputError",
     "WeiboTuiError",
     "Workbench",

@@ -54,6 +54,11 @@ class Paths:
         return self.data / "runs"
 
     @property
+    def files(self) -> Path:
+        """Caches of labeled files that were opened."""
+        return self.data / "files"
+
+    @property
     def database(self) -> Path:
         return self.data / "weibo-tui.db"
 
@@ -68,7 +73,7 @@ class Paths:
     def owns(self, path: Path) -> bool:
         """Return True for files that only the program itself writes, under any name."""
         target = Path(os.path.realpath(path))
-        folders = (self.bases, self.adapters, self.downloads, self.runs, self.starter)
+        folders = (self.bases, self.adapters, self.downloads, self.runs, self.files, self.starter)
         if any(is_same(parent, folder) for parent in target.parents for folder in folders):
             return True
         # By prefix, to include SQLite's log, locks, and old logs.

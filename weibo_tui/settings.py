@@ -101,6 +101,9 @@ class Settings:
         N_("true or false"),
         choices=("true", "false"),
     )
+    annotator: str = _setting(
+        "", N_("Annotator"), N_("Your name with your annotations; empty: the login name."), N_("a name")
+    )
     theme: str = _setting(
         "weibo-dark", N_("Theme"), N_("Theme of the app: weibo-dark, weibo-light or another."), N_("a name")
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import grimp
 import pytest
 
-FEATURES = ("predict", "train", "history", "models", "evaluation")
+FEATURES = ("predict", "train", "history", "models", "evaluation", "files")
 
 
 @pytest.fixture(scope="module")

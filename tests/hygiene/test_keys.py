@@ -29,14 +29,22 @@ TOGETHER = (
     ("train",),
     ("path", "form", "dialog"),
     ("choices", "form", "dialog"),
-    ("files", "form", "dialog"),
+    ("chosen_files", "form", "dialog"),
     ("history_table", "history"),
     ("history_search", "history"),
     ("history_details", "history"),
     ("models_list", "models"),
+    ("files_list", "files"),
+    ("file_table", "file", "files"),
+    ("file_search", "file", "files"),
+    ("file_details", "file", "files"),
     ("matrix", "evaluation", "dialog"),
     ("posts", "post", "dialog"),
     ("post", "dialog"),
+    ("annotate", "dialog"),
+    ("guideline", "dialog"),
+    ("posts", "report", "dialog"),
+    ("posts", "estimate", "dialog"),
     ("settings", "dialog"),
 )
 
@@ -86,14 +94,16 @@ def test_conflicts_are_those_of_the_same_pane() -> None:
     assert names("history.copy", "k") == ["history_table.up"]
     assert names("history_table.up", "l") == ["history.correct"]
     assert names("history.copy", "f") == []  # was changed
+    assert names("file.copy", "k") == ["file_table.up"]
     assert names("cards.up", "up") == []  # the prompt's is another pane
-    assert names("app.help", "n") == ["train.new"]
+    assert names("app.help", "n") == ["train.new", "annotate.note"]
     assert names("form.start", "f2") == ["app.predict"]
 
 
 def test_every_group_is_of_a_screen_or_opened_there() -> None:
     listed = {group for groups in SCREEN_GROUPS.values() for group in groups}
-    opened = {"form", "choices", "files", "evaluation", "matrix", "posts", "post", "path", "settings", "dialog"}
+    opened = {"form", "choices", "chosen_files", "evaluation", "matrix", "posts", "post", "path", "settings", "dialog"}
+    opened |= {"annotate", "guideline", "report", "estimate"}
     assert listed | opened | {"app", "welcome"} == set(KEYS)
     assert all(name == groups[0] for name, groups in SCREEN_GROUPS.items())
 

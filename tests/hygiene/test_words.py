@@ -27,5 +27,5 @@ def test_run_states_have_words() -> None:
 
 
 def test_job_kinds_and_states_have_words() -> None:
-    kinds = set(get_args(jobs.Kind)) - {"label"}  # shown as the stage of its work
+    kinds = set(get_args(jobs.Kind)) - {"label", "open"}  # shown as the stage of its work
     assert kinds | set(get_args(jobs.State)) | set(get_args(runs_seen.State)) <= DISPLAY_NAMES

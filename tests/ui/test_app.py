@@ -21,7 +21,7 @@ from weibo_tui.app.widgets.chrome import StatusBar, StatusMessage
 from weibo_tui.errors import UserInputError
 from weibo_tui.workbench import Workbench
 
-SCREENS = ("predict", "train", "history", "models")
+SCREENS = {"predict": "f2", "train": "f3", "history": "f4", "models": "f5", "files": "f7"}
 
 
 def write_settings(home: Path, text: str) -> None:
@@ -29,7 +29,7 @@ def write_settings(home: Path, text: str) -> None:
 
 
 async def open_screen(pilot: Pilot[None], name: str, key: str = "") -> None:
-    await pilot.press(key or f"f{SCREENS.index(name) + 2}")
+    await pilot.press(key or SCREENS[name])
     await until(pilot, lambda: app_of(pilot).current_mode == name)
 
 
@@ -53,10 +53,11 @@ async def check_navigation(pilot: Pilot[None]) -> None:
     assert app_of(pilot).current_mode == "predict"
     assert "no adapter" in drawn(pilot)
     assert message_line(pilot) == ""
-    for number, name in enumerate(SCREENS, 1):
+    names = list(SCREENS)
+    for number, name in enumerate(names, 1):
         await open_screen(pilot, name)
-        await open_screen(pilot, SCREENS[number % 4], f"alt+{number % 4 + 1}")
-    clicks = {"F5": "models", "F4": "history", "F3": "train", "F2": "predict"}
+        await open_screen(pilot, names[number % len(names)], f"alt+{number % len(names) + 1}")
+    clicks = {key.upper(): name for name, key in reversed(SCREENS.items())}
     for size, titles in (((60, 20), clicks), ((160, 50), ("F3", "F2"))):
         await pilot.resize_terminal(*size)
         await pilot.pause()
@@ -68,7 +69,7 @@ async def check_navigation(pilot: Pilot[None]) -> None:
 
 async def check_help(pilot: Pilot[None]) -> None:
     """The help lists all keys on a screen, opens once, and closes."""
-    for name in SCREENS[:2]:
+    for name in list(SCREENS)[:2]:
         await open_screen(pilot, name)
         screen = await open_help(pilot)
         text = "\n".join(str(line) for line in screen._lines())

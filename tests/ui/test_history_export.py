@@ -15,9 +15,10 @@ from stage import message_line, shows, until
 from textual.widgets import Static
 
 from weibo_tui.app.dialogs import ChoiceDialog
+from weibo_tui.app.forms.export_line import ExportLine
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.app.history.export import ExportForm, ExportLine
+from weibo_tui.app.history.export import ExportForm
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.storage import history as storage
 from weibo_tui.storage.history import Analysis

@@ -11,7 +11,8 @@ from pane import Pane
 from stage import play, until
 from textual.pilot import Pilot
 
-from weibo_tui.app.history.details import DetailsDialog, EntryDetails
+from weibo_tui.app.history.details import EntryDetails
+from weibo_tui.app.widgets.details_pane import DetailsDialog
 from weibo_tui.storage.history import Entry
 from weibo_tui.workbench import Workbench
 
@@ -107,7 +108,7 @@ def test_cursor_moves_through_the_whole_history(home: Path) -> None:
 
     async def act(history: Scene) -> None:
         table = history.browser.table
-        height = table.rows
+        height = table.page_rows
         assert history.entries == entries[:100]
         assert history.where == f"1–{height} of {MANY + 1}"
         await history.press(*["pagedown"] * 6)
@@ -120,7 +121,7 @@ def test_cursor_moves_through_the_whole_history(home: Path) -> None:
             passed: dict[int, Entry] = {}
             while True:
                 begin = int(history.where.partition("–")[0])
-                passed |= enumerate(table.entries[table.top : table.top + height], start=begin)
+                passed |= enumerate(history.entries[table.top : table.top + height], start=begin)
                 if history.entry == last:
                     break
                 await history.press(key)

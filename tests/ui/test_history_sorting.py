@@ -10,7 +10,7 @@ from histories import in_order
 from stage import until
 
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.history.screen import SearchField
+from weibo_tui.app.widgets.search_field import SearchField
 from weibo_tui.storage.history import NEWEST_FIRST, Analysis, Entry, HistoryOrder
 
 
@@ -30,13 +30,13 @@ def test_list_is_sorted_by_keys_and_headings(home: Path) -> None:
         assert "conf.↑" in history.lines[2] and "when " in history.lines[2]
 
         # To both ends, with the number of the first row, and past the end of a page.
-        for entry, first in ((least_first[-1], 332 - history.browser.table.rows), (least_first[0], 0)):
+        for entry, first in ((least_first[-1], 332 - history.browser.table.page_rows), (least_first[0], 0)):
             await history.press("G" if first else "g")
             assert history.entry == entry
             assert history.where.startswith(f"{first + 1}–")
         for index in range(1, 8):
             await history.press("pagedown")
-            await until(history.pilot, lambda: history.entry == least_first[index * history.browser.table.rows])  # noqa: B023
+            await until(history.pilot, lambda: history.entry == least_first[index * history.browser.table.page_rows])  # noqa: B023
         assert history.where.endswith(" of 332 · conf.↑")
 
         await history.press("O")

@@ -13,9 +13,9 @@ from weibo_tui.app.dialogs import InputDialog
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.export import ExportForm
-from weibo_tui.app.history.screen import SearchField
 from weibo_tui.app.predict.card import PostCard
 from weibo_tui.app.predict.prompt import Prompt
+from weibo_tui.app.widgets.search_field import SearchField
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.storage.history import EVERYTHING
 from weibo_tui.workbench import Workbench
@@ -73,7 +73,7 @@ async def check_screens(pilot: Pilot[None]) -> None:
     press(pilot, *"one", "enter", *"two", "enter")
     await until(pilot, lambda: [card.text for card in pilot.app.query(PostCard)][-2:] == ["one", "two"])
     await pilot.press("f4")
-    await until(pilot, lambda: history.is_running and history.query_one(HistoryBrowser).entry)
+    await until(pilot, lambda: history.is_running and history.query_one(HistoryBrowser).row)
     press(pilot, "slash", *"find")
     await until(pilot, lambda: history.query_one(SearchField).value == "find")
     press(pilot, "f2", *"post")

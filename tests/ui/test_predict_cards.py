@@ -89,7 +89,7 @@ def test_cards_expand_scroll_and_are_copied(furnished: Path) -> None:
         await pane.press("escape", "c")
         assert pane.app.clipboard == str(FILE.out)
         assert pane.news == "Copied the path of the labeled file."
-        await pane.press("space", "h", "s", "u", "C", "l", "1")  # for which there is no use now
+        await pane.press("h", "s", "u", "C", "l", "1")  # for which there is no use now
         assert pane.app.focused is pane.prediction_list
         assert pane.prompt.text == ""
         for key in ("c", "y"):
@@ -241,7 +241,7 @@ def test_digit_keys_correct_a_card_and_undo_takes_it_back(furnished: Path) -> No
         assert isinstance(history, HistoryScreen)
         await pane.press("h")
         await until(pane.pilot, lambda: history.is_current and selected_post(history) == POST)
-        entry = history.browser.entry
+        entry = history.browser.row
         assert isinstance(entry, Analysis) and entry.corrected == "negative"
 
         await pane.press("f2")
@@ -256,7 +256,7 @@ def test_digit_keys_correct_a_card_and_undo_takes_it_back(furnished: Path) -> No
 
 
 def selected_post(history: HistoryScreen) -> str:
-    entry = history.browser.entry
+    entry = history.browser.row
     return entry.text if isinstance(entry, Analysis) else ""
 
 

@@ -22,7 +22,7 @@ from weibo_tui.locale import use
 from weibo_tui.storage.history import HistoryFilter
 from weibo_tui.workbench import Workbench
 
-SCREENS = {"f3": "train", "f4": "history", "f5": "models", "f2": "predict"}
+SCREENS = {"f3": "train", "f4": "history", "f5": "models", "f7": "files", "f2": "predict"}
 SIZES = ((60, 20), (120, 36))
 
 

@@ -9,6 +9,8 @@ import json
 import math
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,19 +18,25 @@ from typing import Any
 import models
 import pytest
 from histories import ANALYSIS, FAILED, FILE
+from labeled_posts import posts, write
 from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
-from stage import app_of, play, until
+from stage import app_of, open_file, play, press, until
 from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from weibo_tui import locale
+from weibo_tui.app.files.annotate import AnnotateScreen
+from weibo_tui.app.files.estimate import EstimateScreen
+from weibo_tui.app.files.figures import FigureList
+from weibo_tui.app.files.report import ReportScreen
+from weibo_tui.app.files.screen import FilesScreen
 from weibo_tui.engine.events import CheckpointSaved, Evaluated, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.metrics import score
 from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import Workbench
 
-SCREENS = ("predict", "train", "history", "models")
+SCREENS = ("predict", "train", "history", "models", "files")
 MOMENT = "2026-01-31T12:00:00.000Z"
 RUN = "20260131-120000-00aa"
 POSTS = [
@@ -105,9 +113,15 @@ def _add_run(wb: Workbench, figures: dict[str, Any]) -> None:
 def pictures(settled: Path, request: pytest.FixtureRequest) -> dict[str, str]:
     """Return a picture of each main screen, from one start of the app in a size, a theme and a language."""
     size, theme, language = request.param
-    # The clock and the machine are the same everywhere.
+    with same_everywhere(settled, theme, language):
+        return _take_pictures(size)
+
+
+@contextmanager
+def same_everywhere(home: Path, theme: str, language: str) -> Iterator[None]:
+    """Run the block with the same clock and machine everywhere."""
     values = {"TZ": "UTC", "WEIBO_TUI_DEVICE": "cpu", "WEIBO_TUI_DTYPE": "float32", "LANG": "C.UTF-8"}
-    values |= {"WEIBO_TUI_THEME": theme, "WEIBO_TUI_HOME": str(settled), "WEIBO_TUI_STARTER": str(settled / "none")}
+    values |= {"WEIBO_TUI_THEME": theme, "WEIBO_TUI_HOME": str(home), "WEIBO_TUI_STARTER": str(home / "none")}
     with pytest.MonkeyPatch.context() as patch:
         for widget in (Input, TextArea):
             patch.setattr(widget.cursor_blink, "_default", False)
@@ -115,9 +129,8 @@ def pictures(settled: Path, request: pytest.FixtureRequest) -> dict[str, str]:
             patch.setenv(name, value)
         time.tzset()
         locale.use(language)
-        pictures = _take_pictures(size)
+        yield
     time.tzset()
-    return pictures
 
 
 def _take_pictures(size: tuple[int, int]) -> dict[str, str]:
@@ -151,3 +164,98 @@ def _take_pictures(size: tuple[int, int]) -> dict[str, str]:
 )
 def test_main_screen_looks_like_its_picture(pictures: dict[str, str], screen: str, snapshot: SnapshotAssertion) -> None:
     assert snapshot.use_extension(SVGImageExtension) == pictures[screen]
+
+
+TABLE = """\
+text,date,user,likes,predicted,confidence,prob_negative,prob_positive,label
+外卖等了两个小时，面都坨了[怒],2026-01-31 12:00,甲,3,negative,0.981,0.981,0.019,negative
+[doge] 说不上好，也说不上坏,2026-01-31 13:30,乙,0,negative,0.62,0.62,0.38,positive
+= 以等号开头的微博 [/哈哈],2026-02-01 08:05,丙,1024,positive,0.87,0.13,0.87,
+雨停了，去江边走走[太阳],2026-02-02 20:15,甲,17,positive,0.9375,0.0625,0.9375,
+"""
+
+
+@pytest.mark.parametrize("size", [(160, 40), (60, 20)], ids=["wide", "narrow"])
+def test_table_of_a_file_looks_like_its_picture(
+    size: tuple[int, int], home: Path, tmp_path: Path, snapshot: SnapshotAssertion
+) -> None:
+    path = tmp_path / "posts.labeled.csv"
+    path.write_text(TABLE, encoding="utf-8")
+    pictures: list[str] = []
+
+    async def scene(pilot: Pilot[None]) -> None:
+        app = app_of(pilot)
+        await until(pilot, lambda: app.device)
+        await app.open_file_rows(path)
+        files = app.main_screens["files"]
+        assert isinstance(files, FilesScreen)
+        await until(pilot, lambda: files.view.browser.is_ready and not app.jobs)
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        pictures.append(app.export_screenshot(title=app.title, simplify=True))
+
+    with same_everywhere(home, "weibo-dark", "en"):
+        play(scene, size)
+    assert snapshot.use_extension(SVGImageExtension) == pictures[0]
+
+
+FIGURES = ("annotate", "estimate", "report", "timeline")
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return a picture of each screen about a labeled file."""
+    size, theme, language = request.param
+    folder = tmp_path_factory.mktemp("figures")
+    path = write(folder / "posts.csv", posts(900, 300))
+    with same_everywhere(folder / "home", theme, language):
+        return _take_pictures_of_file(path, size)
+
+
+def _take_pictures_of_file(path: Path, size: tuple[int, int]) -> dict[str, str]:
+    pictures: dict[str, str] = {}
+
+    async def scene(pilot: Pilot[None]) -> None:
+        app = app_of(pilot)
+        await until(pilot, lambda: app.device)
+        file, info = await open_file(pilot, path)
+
+        async def take(name: str) -> None:
+            await until(pilot, lambda: not app.jobs)
+            await app.workers.wait_for_complete()
+            await pilot.pause()
+            pictures[name] = app.export_screenshot(title=app.title, simplify=True)
+
+        app.push_screen(report := ReportScreen(file, info))
+        await until(pilot, lambda: report.query(FigureList) and report.query_one(FigureList).lines)
+        await take("report")
+        await press(pilot, "right", "down")
+        await take("timeline")
+        await press(pilot, "escape")
+        app.push_screen(estimates := EstimateScreen(file, info))
+        await until(pilot, lambda: estimates.result is not None)
+        await take("estimate")
+        await press(pilot, "escape")
+        app.push_screen(annotation := AnnotateScreen(file, info, "sample"))
+        await until(pilot, lambda: annotation._shown_at is not None)
+        await press(pilot, "f")
+        await take("annotate")
+
+    play(scene, size)
+    return pictures
+
+
+@pytest.mark.parametrize("screen", FIGURES)
+@pytest.mark.parametrize(
+    "figures",
+    [
+        pytest.param(((100, 30), "weibo-dark", "en"), id="dark"),
+        pytest.param(((42, 12), "weibo-light", "en"), id="small"),
+        pytest.param(((80, 24), "weibo-dark", "zh_CN"), id="chinese"),
+    ],
+    indirect=True,
+)
+def test_figures_of_a_file_look_like_their_picture(
+    figures: dict[str, str], screen: str, snapshot: SnapshotAssertion
+) -> None:
+    assert snapshot.use_extension(SVGImageExtension) == figures[screen]

@@ -60,6 +60,7 @@ QUICK = {
     "the original's checkpoint": 160,
     "an adapter's name": 0,
     "no run": 28,
+    "kept rows": 48,
 }
 """Free KiB for a command. The slow tests below try all commands with all sizes."""
 

@@ -204,6 +204,7 @@ def test_doctor_reports_damaged_models_and_lost_defaults(
 def test_doctor_reports_damaged_database_and_settings(command: Command, wb: Workbench, home: Path, damage: str) -> None:
     list(wb.iter_predict(["今天的面真好吃" * 10] * 20, record=True, machine=models.MACHINE))
     wb._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    (root,) = wb._database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'analyses'").fetchone()
     wb.close()
     path = home / "weibo-tui.db"
     for suffix in ("-wal", "-shm"):
@@ -213,7 +214,7 @@ def test_doctor_reports_damaged_database_and_settings(command: Command, wb: Work
         path.unlink()
         path.mkdir()
     elif damage == "overwritten":
-        path.write_bytes(content[: 4096 * 3] + b"\xff" * (len(content) - 4096 * 3))
+        path.write_bytes(content[: 4096 * (root - 1)] + b"\xff" * 4096 + content[4096 * root :])
     else:
         path.write_text("no database at all, " * 500)
     settings = b"device = cpu" if damage == "folder" else b"\xff\xfe\x00"

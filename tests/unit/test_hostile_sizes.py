@@ -14,8 +14,9 @@ from histories import ANALYSIS
 from hostile import spoken
 from rich.cells import cell_len
 
-from weibo_tui.app.history.rows import RowLayout, search_pattern
+from weibo_tui.app.history.rows import COLUMNS
 from weibo_tui.app.predict.card import FOLDED_LINES, MAX_CHARACTERS, PostCard
+from weibo_tui.app.widgets.columns import RowLayout, search_pattern
 from weibo_tui.datasets.splitting import group_posts
 from weibo_tui.progress import drain
 from weibo_tui.storage.history import HistoryFilter
@@ -105,7 +106,7 @@ def test_card_and_row_show_beginning_of_megabyte_text(name: str) -> None:
     assert "more character" in lines[-1].plain
     assert int("".join(filter(str.isdigit, lines[-1].plain))) >= MEGABYTE - MAX_CHARACTERS
     entry = replace(ANALYSIS, text=post)
-    columns = RowLayout.fit(80, [entry])
+    columns = RowLayout.fit(COLUMNS, 80, [entry])
     for result in (None, search_pattern(post[:50]), search_pattern("不在")):
         assert columns.row(entry, result).cell_length in (79, 80)  # where a wide one is cut
 

@@ -20,6 +20,7 @@ from weibo_tui.app.commands import commands
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.evaluation.session import EvaluationSession
 from weibo_tui.app.explanation import user_message
+from weibo_tui.app.files.screen import FilesScreen
 from weibo_tui.app.help_screen import Help
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.app.keymap import bindings, first_key
@@ -40,6 +41,7 @@ from weibo_tui.log import log_exception
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.settings import Settings, unknown_settings
 from weibo_tui.signals import handle_stop_signals
+from weibo_tui.storage.row_filters import ALL_ROWS, RowFilter
 from weibo_tui.text.terminal import sanitize, truncate
 
 
@@ -59,9 +61,9 @@ class WeiboApp(BaseApp, inherit_bindings=False):
         self._exit_callback: Callable[[], object] = object  # does nothing until the event loop runs
         self.key_queue = KeyQueue(self)
         self._predict, self._train, self._history = PredictScreen(), TrainScreen(), HistoryScreen()
-        self.main_screens = {
-            screen.NAME: screen for screen in (self._predict, self._train, self._history, ModelsScreen())
-        }
+        self._files = FilesScreen()
+        screens = (self._predict, self._train, self._history, ModelsScreen(), self._files)
+        self.main_screens = {screen.NAME: screen for screen in screens}
         for name in self.main_screens:
             self.add_mode(name, partial(self.main_screens.__getitem__, name))
         for theme in (themes.DARK, themes.LIGHT):
@@ -128,12 +130,16 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
     # ---- screens of other features
 
-    async def open_training_form(self, base: str = "") -> None:
+    async def open_training_form(self, base: str = "", data: Path | None = None) -> None:
         await self.switch_mode(self._train.NAME)
-        self._train.run_task(self._train.start_training(base), group="new", exclusive=True)
+        self._train.run_task(self._train.start_training(base, data), group="new", exclusive=True)
 
     def show_in_history(self, analysis_id: int) -> None:
         self._history.show(analysis_id)
+
+    async def open_file_rows(self, path: Path, rows: RowFilter = ALL_ROWS, number: int | None = None) -> None:
+        await self.action_go(self._files.NAME)
+        self._files.open(path, rows, number)
 
     def edit_in_prompt(self, post: str) -> None:
         self._predict.edit_post(post)

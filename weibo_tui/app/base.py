@@ -40,6 +40,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.settings import Settings
+from weibo_tui.storage.row_filters import ALL_ROWS, RowFilter
 
 T = TypeVar("T")
 ResultType = TypeVar("ResultType")
@@ -74,6 +75,7 @@ class BaseApp(TextualApp, inherit_bindings=False):
         self.records = WorkerThread("records", home)
         self._home = home
         self._hub: WorkerThread | None = None
+        self._reports: WorkerThread | None = None
         self._terminal_title = ""
         self.jobs: list[Job] = []
         """Jobs that are not over."""
@@ -90,8 +92,17 @@ class BaseApp(TextualApp, inherit_bindings=False):
         return self._hub
 
     @property
+    def reports(self) -> WorkerThread:
+        """The thread that reads whole files for figures, started when it is first needed."""
+        if self._reports is None:
+            self._reports = WorkerThread("reports", self._home)
+            self._reports.start()
+        return self._reports
+
+    @property
     def _threads(self) -> list[WorkerThread]:
-        return [thread for thread in (self.engine, self.records, self._hub) if thread is not None]
+        threads = (self.engine, self.records, self._hub, self._reports)
+        return [thread for thread in threads if thread is not None]
 
     def wake_workers(self) -> None:
         """Make the threads see at once that a job was paused, resumed or stopped."""
@@ -227,12 +238,16 @@ class BaseApp(TextualApp, inherit_bindings=False):
         """Show the theme of the settings."""
 
     @abstractmethod
-    async def open_training_form(self, base: str = "") -> None:
-        """Switch to the train screen and open its form, with `base` selected if it is given."""
+    async def open_training_form(self, base: str = "", data: Path | None = None) -> None:
+        """Switch to the train screen and open its form, with `base` and the file `data` chosen if they are given."""
 
     @abstractmethod
     def show_in_history(self, analysis_id: int) -> None:
         """Switch to the history and put the cursor on a prediction."""
+
+    @abstractmethod
+    async def open_file_rows(self, path: Path, rows: RowFilter = ALL_ROWS, number: int | None = None) -> None:
+        """Switch to the files and open one with a filter, with the cursor on the row `number`, from 1."""
 
     @abstractmethod
     def edit_in_prompt(self, post: str) -> None:
@@ -309,7 +324,7 @@ def _close_unstarted(work: Coroutine[Any, Any, None]) -> None:
 
 
 class MainScreen(BaseScreen[None]):
-    """One of the app's four main screens, with navigation above its body and the status below."""
+    """One of the app's main screens, with navigation above its body and the status below."""
 
     NAME = ""
 

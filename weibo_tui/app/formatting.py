@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from textual.content import Content
 
 from weibo_tui.display_names import label_name
 from weibo_tui.storage import codec
 from weibo_tui.text.boilerplate import split_forwarded
-from weibo_tui.text.terminal import sanitize
+from weibo_tui.text.terminal import sanitize, truncate_cells
 
 # A label's color depends on its position among the labels, so that it is the same everywhere.
 LABEL_COLORS = ("$label-1", "$label-2", "$label-3", "$label-4", "$label-5", "$label-6")
 SIGNS = {"positive": "▲", "negative": "▼"}
+_QUOTE_CELLS = 40
 _COLORS = {"positive": "$positive", "negative": "$negative"}
 
 
@@ -33,6 +34,11 @@ def post_content(post: str) -> Content:
     """Return a post as content: the author's own words first, then what is forwarded, muted."""
     own, forwarded = split_forwarded(post)
     return Content.assemble(safe_content(own), safe_content(forwarded, "$text-muted"))
+
+
+def quote(text: str) -> str:
+    """Return the beginning of a text as one line, for a question or a message."""
+    return truncate_cells(safe_line(text[: 4 * _QUOTE_CELLS]).plain, _QUOTE_CELLS)
 
 
 def label_color(label: str, labels: Sequence[str]) -> str:
@@ -57,12 +63,19 @@ def bar(share: float, width: int, color: str) -> Content:
 
 def join_fitting(parts: Iterable[Content], width: int) -> Content:
     """Join as many of the first parts as fit into one line."""
+    return next(wrap_parts(parts, width), Content(""))
+
+
+def wrap_parts(parts: Iterable[Content], width: int) -> Iterator[Content]:
+    """Yield lines, each of as many parts as fit."""
     line: list[Content] = []
     for part in parts:
         if line and sum(item.cell_length + 2 for item in line) + part.cell_length > width:
-            break
+            yield Content("  ").join(line)
+            line = []
         line.append(part)
-    return Content("  ").join(line)
+    if line:
+        yield Content("  ").join(line)
 
 
 def _clamp(share: float) -> float:

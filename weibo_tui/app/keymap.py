@@ -28,6 +28,25 @@ class Key:
     priority: bool = False
 
 
+def _table_keys(group: str) -> tuple[Key, ...]:
+    """Return the keys of a table of rows."""
+    return (
+        Key(f"{group}.up", "up,k", "move(-1)", N_("Row up"), shown=False),
+        Key(f"{group}.down", "down,j", "move(1)", N_("Row down"), shown=False),
+        Key(f"{group}.page_up", "pageup", "page(-1)", N_("Page up"), shown=False),
+        Key(f"{group}.page_down", "pagedown", "page(1)", N_("Page down"), shown=False),
+        Key(f"{group}.open", "enter", "open", N_("Details"), shown=False),
+    )
+
+
+def _search_keys(group: str) -> tuple[Key, ...]:
+    return (Key(f"{group}.leave", "enter,down,escape", "leave", N_("Table")),)
+
+
+def _details_keys(group: str) -> tuple[Key, ...]:
+    return (Key(f"{group}.leave", "enter", "leave", N_("Back to the table")),)
+
+
 KEYS: Mapping[str, tuple[Key, ...]] = {
     "app": (
         Key("app.help", "f1", "help", N_("Help")),
@@ -35,6 +54,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("app.train", "f3,alt+2", "go('train')", N_("Train"), shown=False),
         Key("app.history", "f4,alt+3", "go('history')", N_("History"), shown=False),
         Key("app.models", "f5,alt+4", "go('models')", N_("Models"), shown=False),
+        Key("app.files", "f7,alt+5", "go('files')", N_("Files"), shown=False),
         Key("app.settings", "f6", "settings", N_("Settings"), shown=False, priority=True),  # TextArea binds f6
         Key("app.palette", "ctrl+p", "command_palette", N_("Commands")),
         Key("app.theme", "ctrl+t", "toggle_theme", N_("Dark or light theme"), shown=False),
@@ -69,9 +89,9 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("choices.up", "up", "up", N_("Up in the list"), shown=False),
         Key("choices.close", "escape", "close", N_("Close the list"), shown=False),
     ),
-    "files": (
-        Key("files.label", "l,enter", "label", N_("Label of all posts")),
-        Key("files.remove", "delete,backspace,x", "remove", N_("Remove")),
+    "chosen_files": (
+        Key("chosen_files.label", "l,enter", "label", N_("Label of all posts")),
+        Key("chosen_files.remove", "delete,backspace,x", "remove", N_("Remove")),
     ),
     "models_list": (Key("models_list.open", "enter", "screen.open_card", N_("Card")),),
     "models": (
@@ -109,6 +129,28 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("posts.last", "end", "last", N_("Last"), shown=False),
     ),
     "post": (Key("post.copy", "c", "copy", N_("Copy")),),
+    "annotate": (
+        Key("annotate.answer", "l,1,2,3,4,5,6,7,8,9", "answer", N_("Other label")),
+        Key("annotate.cannot_tell", "space", "cannot_tell", N_("Cannot tell"), shown=False),
+        Key("annotate.undo", "u,backspace", "undo", N_("Undo"), shown=False),
+        Key("annotate.flag", "f", "flag", N_("Flag")),
+        Key("annotate.note", "n", "note", N_("Note")),
+        Key("annotate.guideline", "question_mark", "guideline", N_("Guideline")),
+        Key("annotate.reveal", "v", "reveal", N_("Show or hide predictions"), shown=False),
+    ),
+    "guideline": (Key("guideline.save", "ctrl+s", "save", N_("Save")),),
+    "report": (
+        Key("report.next", "right", "turn(1)", N_("Next section")),
+        Key("report.previous", "left", "turn(-1)", N_("Previous section"), shown=False),
+        Key("report.label", "l", "turn_label", N_("Next label")),
+        Key("report.write", "w", "write", N_("Write as HTML")),
+        Key("report.stop", "s", "stop", N_("Stop")),
+    ),
+    "estimate": (
+        Key("estimate.split", "b", "split", N_("Split by")),
+        Key("estimate.label", "l", "turn_label", N_("Next label")),
+        Key("estimate.stop", "s", "stop", N_("Stop")),
+    ),
     "predict": (
         Key("predict.adapter", "ctrl+g", "choose_adapter", N_("Adapter")),
         Key("predict.label_file", "ctrl+o", "label_file", N_("Label a file")),
@@ -172,21 +214,57 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("history.uncorrect", "0", "uncorrect", N_("Remove the correction"), shown=False),
         Key("history.copy", "c,y", "copy", N_("Copy the post"), shown=False),
         Key("history.to_prompt", "r", "to_prompt", N_("Copy the post to the prompt"), shown=False),
+        Key("history.details", "i", "details", N_("Details of the entry"), shown=False),
         Key("history.newest", "g,home", "newest", N_("First row"), shown=False),
         Key("history.oldest", "G,end", "oldest", N_("Last row"), shown=False),
         Key("history.refresh", "R", "refresh", N_("Refresh"), shown=False),
         Key("history.clear", "X", "clear", N_("Delete the whole history"), shown=False),
         Key("history.back", "escape", "back", N_("Back"), shown=False),
     ),
-    "history_table": (
-        Key("history_table.up", "up,k", "move(-1)", N_("Row up"), shown=False),
-        Key("history_table.down", "down,j", "move(1)", N_("Row down"), shown=False),
-        Key("history_table.page_up", "pageup", "page(-1)", N_("Page up"), shown=False),
-        Key("history_table.page_down", "pagedown", "page(1)", N_("Page down"), shown=False),
-        Key("history_table.open", "enter", "open", N_("Details"), shown=False),
+    "history_table": _table_keys("history_table"),
+    "history_search": _search_keys("history_search"),
+    "history_details": _details_keys("history_details"),
+    "files": (
+        Key("files.stop", "s", "stop", N_("Stop")),
+        Key("files.back", "escape", "back", N_("Back"), shown=False),
     ),
-    "history_search": (Key("history_search.leave", "enter,down,escape", "leave", N_("Table")),),
-    "history_details": (Key("history_details.leave", "enter", "leave", N_("Back to the table")),),
+    "files_list": (
+        Key("files_list.up", "up,k", "move(-1)", N_("Previous file"), shown=False),
+        Key("files_list.down", "down,j", "move(1)", N_("Next file"), shown=False),
+        Key("files_list.page_up", "pageup", "page(-1)", N_("Page up in the list"), shown=False),
+        Key("files_list.page_down", "pagedown", "page(1)", N_("Page down in the list"), shown=False),
+        Key("files_list.open", "enter", "open", N_("Open")),
+        Key("files_list.choose", "o", "choose", N_("Open another file")),
+        Key("files_list.remove", "d,delete", "remove", N_("Remove")),
+        Key("files_list.first", "g,home", "first", N_("First file"), shown=False),
+        Key("files_list.last", "G,end", "last", N_("Last file"), shown=False),
+    ),
+    "file": (
+        Key("file.search", "slash", "search", N_("Search")),
+        Key("file.filter", "f", "filter", N_("Filter")),
+        Key("file.correct", "l,1,2,3,4,5,6,7,8,9", "correct", N_("Correct")),
+        Key("file.unmark", "M", "unmark", N_("Clear marks")),
+        Key("file.undo", "u", "undo", N_("Undo")),
+        Key("file.annotate", "a", "annotate", N_("Annotate")),
+        Key("file.estimate", "p", "estimate", N_("Estimate")),
+        Key("file.report", "r", "report", N_("Report")),
+        Key("file.export", "e", "export", N_("Export")),
+        Key("file.sort", "o", "sort", N_("Sort")),
+        Key("file.mark", "space", "mark", N_("Mark")),
+        Key("file.uncertain", "U", "only('uncertain')", N_("Uncertain only")),
+        Key("file.disagreeing", "D", "only('disagreeing')", N_("Human ≠ model only")),
+        Key("file.train", "t", "train", N_("Train on the answers"), shown=False),
+        Key("file.distinct", "T", "only('distinct')", N_("Each text once"), shown=False),
+        Key("file.unfilter", "x", "unfilter", N_("Clear search and filter"), shown=False),
+        Key("file.reverse", "O", "reverse", N_("Reverse the order"), shown=False),
+        Key("file.uncorrect", "0", "uncorrect", N_("Remove the correction"), shown=False),
+        Key("file.copy", "c,y", "copy", N_("Copy the post"), shown=False),
+        Key("file.first", "g,home", "first", N_("First row"), shown=False),
+        Key("file.last", "G,end", "last", N_("Last row"), shown=False),
+    ),
+    "file_table": _table_keys("file_table"),
+    "file_search": _search_keys("file_search"),
+    "file_details": _details_keys("file_details"),
 }
 
 KEY_GROUPS = {
@@ -194,13 +272,17 @@ KEY_GROUPS = {
     "train": N_("Train"),
     "form": N_("New training, new base model"),
     "choices": N_("Field for a column or sheet"),
-    "files": N_("Chosen files"),
+    "chosen_files": N_("Chosen files"),
     "models_list": N_("Models: list"),
     "models": N_("Models"),
     "evaluation": N_("Evaluation"),
     "matrix": N_("Confusion matrix"),
-    "posts": N_("Posts of a cell"),
+    "posts": N_("Lists of posts and figures"),
     "post": N_("One post of a cell"),
+    "annotate": N_("Annotate"),
+    "guideline": N_("Guideline of an annotation"),
+    "report": N_("Report of a file"),
+    "estimate": N_("Estimates for a file"),
     "predict": N_("Predict"),
     "prompt": N_("Predict: the prompt"),
     "welcome": N_("Predict: the first start"),
@@ -212,6 +294,12 @@ KEY_GROUPS = {
     "history_table": N_("History: table"),
     "history_search": N_("History: search"),
     "history_details": N_("History: details"),
+    "files": N_("Files"),
+    "files_list": N_("Files: list"),
+    "file": N_("Files: a file"),
+    "file_table": N_("Files: table"),
+    "file_search": N_("Files: search"),
+    "file_details": N_("Files: details"),
 }
 
 SCREEN_GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -219,8 +307,12 @@ SCREEN_GROUPS: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),
     "history": ("history", "history_table", "history_search", "history_details"),
     "models": ("models", "models_list"),
+    "files": ("files", "files_list", "file", "file_table", "file_search", "file_details"),
 }
 """The groups of each main screen: its own, then those of its panes."""
+
+_PANE_GROUPS = (*SCREEN_GROUPS.values(), ("file", "file_table", "file_search", "file_details"))
+"""Groups that work together with each of those after them."""
 
 _KEY_NAMES = {"question_mark": "?", "slash": "/", "pageup": "PgUp", "pagedown": "PgDn", "escape": "Esc"}
 
@@ -250,7 +342,7 @@ def conflicts(name: str, pressed: str, keymap: Mapping[str, str]) -> list[Key]:
     """Return the other actions that the key `pressed` runs in the same pane as the action `name`."""
     group = name.partition(".")[0]
     together = set(KEYS) if group == "app" else {group, "app"}
-    for own, *panes in SCREEN_GROUPS.values():
+    for own, *panes in _PANE_GROUPS:
         if group in (own, *panes):
             together |= {own, *panes} if group == own else {own}
     return [

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from weibo_tui.cli import options
 from weibo_tui.cli.bases import CAN_RESUME
 from weibo_tui.cli.help import Command, Group
-from weibo_tui.cli.output import echo, echo_json, list_bad_rows, run_with_progress
+from weibo_tui.cli.output import echo, echo_info, echo_json, list_bad_rows, run_with_progress
 from weibo_tui.datasets.label_map import score_hint
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import ngettext
 from weibo_tui.presentation.labels import label_notes, labels_read_as
 from weibo_tui.presentation.numbers import percent
+
+if TYPE_CHECKING:
+    from weibo_tui.workbench import AuditConfig
 
 group = typer.Typer(name="data", cls=Group, help=_("Labeled files to train on."), no_args_is_help=True)
 
@@ -48,6 +52,15 @@ def audit(
     json: options.Json = False,
     columns: Columns = Columns(),
     bad_rows: options.BadRows = None,
+    label_errors: Annotated[
+        Path | None,
+        typer.Option(
+            "--label-errors",
+            metavar="FILE",
+            rich_help_panel=options.DATA,
+            help=_("List posts whose label is probably wrong in this CSV file."),
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
     labels: options.Labels = None,
     label_map: options.LabelMap = None,
@@ -59,9 +72,23 @@ def audit(
     figures = run_with_progress(lambda workbench: workbench.iter_audit(plan), AuditResult).audit.to_json()
     if json:
         echo_json(figures)
-        return
-    for line in _lines(figures):
-        echo(line)
+    else:
+        for line in _lines(figures):
+            echo(line)
+    if label_errors is not None:
+        _list_label_errors(plan, label_errors, overwrite)
+
+
+def _list_label_errors(plan: AuditConfig, out: Path, overwrite: bool) -> None:
+    from weibo_tui.workbench.label_errors import FoundLabelErrors
+
+    found = run_with_progress(lambda workbench: workbench.iter_label_errors(plan, out, overwrite), FoundLabelErrors)
+    message = ngettext(
+        "{number:,} label of {posts:,} is probably wrong: {path}",
+        "{number:,} labels of {posts:,} are probably wrong: {path}",
+        found.errors,
+    )
+    echo_info(message.format(number=found.errors, posts=found.posts, path=found.path))
 
 
 def _lines(figures: dict[str, Any]) -> Iterator[str]:

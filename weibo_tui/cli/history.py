@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ import typer
 
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command, Group
-from weibo_tui.cli.output import echo, echo_info, echo_json, echo_table, one_line, open_workbench
+from weibo_tui.cli.output import confirm, echo, echo_info, echo_json, echo_table, one_line, open_workbench
 from weibo_tui.display_names import label_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -93,16 +92,7 @@ def export_history(
 def clear_history(yes: Annotated[bool, typer.Option("--yes", help=_("Do not ask for confirmation."))] = False) -> None:
     with open_workbench() as workbench:
         question = _("Delete all {number} history entries?").format(number=f"{workbench.history.count():,}")
-        if not yes and not _confirm(question):
+        if not yes and not confirm(question):
             raise UserInputError(_("Nothing was deleted. Answer y, or use --yes."))
         cleared = workbench.history.clear()
     echo_info(_("Deleted {gone} history entries.").format(gone=f"{cleared:,}"))
-
-
-def _confirm(question: str) -> bool:
-    """Ask on stderr; anything but a yes is a no, also the end of the input."""
-    print(question, "[y/N] ", end="", file=sys.stderr, flush=True)
-    answer = sys.stdin.readline()
-    if not answer.endswith("\n"):
-        print(file=sys.stderr)
-    return answer.strip().lower() in ("y", "yes")

@@ -12,7 +12,22 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from weibo_tui.cli import adapters, bases, bench, data, doctor, estimate, history, keys, predict, report, runs, train
+from weibo_tui.cli import (
+    adapters,
+    annotation,
+    bases,
+    bench,
+    data,
+    doctor,
+    estimate,
+    files,
+    history,
+    keys,
+    predict,
+    report,
+    runs,
+    train,
+)
 from weibo_tui.cli.help import Command, Group, usage_error
 from weibo_tui.cli.output import echo_error, echo_info, one_line
 from weibo_tui.errors import UserInputError, WeiboTuiError
@@ -34,7 +49,7 @@ app = typer.Typer(
 )
 for part in (predict, train, estimate, report, data, doctor, bench, keys):
     part.add_to(app)
-for group in (bases.bases, adapters.adapters, history.history, runs.runs):
+for group in (bases.bases, adapters.adapters, files.files, annotation.group, history.history, runs.runs):
     app.add_typer(group)
 
 

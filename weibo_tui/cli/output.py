@@ -247,3 +247,12 @@ def run_with_progress(
         raise exit_interrupted(_(stopped)) from None
     assert (last is None) == (result is None)
     return last  # type: ignore[return-value]
+
+
+def confirm(question: str) -> bool:
+    """Ask on stderr; anything but a yes is a no, also the end of the input."""
+    print(question, "[y/N] ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        print(file=sys.stderr)
+    return answer.strip().lower() in ("y", "yes")

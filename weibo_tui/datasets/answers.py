@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from weibo_tui.datasets.columns import find_role, fold
 from weibo_tui.datasets.label_map import NO_RULES, LabelMap, assign_labels, score_hint
 from weibo_tui.datasets.labels import MAX_LABELS, normalize_label, sentiments
-from weibo_tui.datasets.reading import PostTable, TableRow, open_table, read_rows
+from weibo_tui.datasets.reading import PostTable, TableRow, find_exported_label, open_table, read_rows
 from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.datasets.windows import MAX_WINDOWS, Windows, find_windows
 from weibo_tui.errors import UserInputError
@@ -46,13 +46,22 @@ _HUMAN = (
     *("人工标签", "人工标注", "真实标签"),
 )
 _CONFIDENCE = ("confidence", "置信度", "probability")
+CANNOT_TELL_WORD = "cannot tell"
+"""A word for CANNOT_TELL in a table."""
 _CANNOT_TELL = frozenset(
     [
-        *("cannot tell", "cannot_tell", "can't tell", "unsure", "unclear", "?", "？"),
+        *(CANNOT_TELL_WORD, "cannot_tell", "can't tell", "unsure", "unclear", "?", "？"),
         *("无法判断", "难以判断", "看不出", "不确定", "说不清"),
     ]
 )
-_PURPOSE, _TEACH = "purpose", "teach"  # a column of annotations, and its value for rows that were chosen for training
+EXPORTED_CANNOT_TELL = "human: cannot tell"
+"""The source of a label, in an export, for a row whose label could not be told."""
+PURPOSES = ("sample", "teach", "correction", "file", "text")
+"""Values of a column `purpose`: why a row has its human label. Only those of a `sample` were drawn at random.
+
+The others were chosen for training, corrected by a user, labeled in a file of which other rows were drawn later, or
+have the text of a row in another file."""
+NOT_SAMPLED = PURPOSES[1:]
 _STEP = 1000  # rows between two steps of progress
 
 
@@ -75,8 +84,8 @@ class AnsweredTable:
     window; None is that of rows in no window, and the only one where none are requested. `is_answered` (rows,) and
     `confidences` (rows,) are in the order of the rows; `confidences` is empty without a column of them, and NaN where a
     cell cannot be read. `numbers` (rows,) are the places of the rows in the file, from 1. `left_out` are numbers of
-    rows without a predicted label (`unpredicted`), and of answers that do not count: `teach` (chosen for
-    training), `several labels`, `dropped` (by the map). `labels_read_as` are the names of labels in the file that are
+    rows without a predicted label (`unpredicted`), and of answers that do not count: those of NOT_SAMPLED,
+    `several labels`, and `dropped` (by the map). `labels_read_as` are the names of labels in the file that are
     others. `predictions` and `answers` have the name of each word for a predicted label and for an answer; a word that
     is missing does not count.
     """
@@ -91,6 +100,25 @@ class AnsweredTable:
     labels_read_as: dict[str, str]
     predictions: Mapping[str, str]
     answers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SampledAnswers:
+    """Human labels of the rows of the file with a `fingerprint`, to use instead of the file's own column.
+
+    `codes` (rows,) are places in `words`, which are labels or CANNOT_TELL_WORD; negative for rows that were not drawn
+    at random. `left_out` counts the answers to those, as in `AnsweredTable`.
+    """
+
+    fingerprint: str
+    words: Sequence[str]
+    codes: NDArray[np.int16]
+    left_out: Mapping[str, int]
+
+    def word(self, number: int) -> str:
+        """Return the answer to a row, numbered from 1, or an empty text."""
+        code = self.codes[number - 1]
+        return self.words[code] if code >= 0 else ""
 
 
 @dataclass(slots=True)
@@ -109,24 +137,32 @@ def read_answers(
     columns: AnswerColumns = AnswerColumns(),
     label_map: LabelMap = NO_RULES,
     observe: Observe | None = None,
+    sampled: SampledAnswers | None = None,
 ) -> Generator[Progress, None, AnsweredTable]:
     """Read a table with predicted and human labels. `observe` is called with each row that has a predicted label.
 
-    Human labels are matched with the predicted ones as those of a test file are with an adapter's. Raise
-    UserInputError where `open_table` and `find_windows` do, without a predicted label, and for labels that are scores.
+    Human labels are those of `sampled`, otherwise the table's own. They are matched with the predicted ones as those of
+    a test file are with an adapter's. Raise UserInputError where `open_table` and `find_windows` do, without a
+    predicted label, and for labels that are scores.
     """
     import numpy as np
 
     # The posts are not needed, so the column of predicted labels takes their place.
     source = open_table(path, replace(columns.table, text="1", label=None))
     predicted = _predicted_column(source, columns.predicted)
-    label = _answer_column(source, columns.table.label, predicted)
+    label = find_answers(source, columns.table.label, predicted)
     source = replace(source, text_column=predicted, label_column=label, label=None, other_labels=())
     windows = None
     if columns.by is not None:
         windows = find_windows(source, columns.by, columns.date, columns.collected)
-    rows = yield from _read(source, windows, observe)
-    names = _names(source, rows, label_map)
+    rows = yield from _read(source, windows, observe, sampled)
+    predictions = {predicted for _window, predicted, _answer in rows.counts}
+    names = name_labels(source, predictions, {answer for _window, _predicted, answer in rows.counts}, label_map)
+    if not names.predictions:
+        message = _("{path}: column {column} has no labels. Choose another with --predicted-column.")
+        in_app = _("{path}: column {column} has no labels. Choose another.")
+        values = {"path": source.path, "column": source.text_column}
+        raise UserInputError(message.format(**values), in_app.format(**values))
     return AnsweredTable(
         path=path,
         labels=names.labels,
@@ -141,12 +177,43 @@ def read_answers(
     )
 
 
+def find_predicted(columns: Sequence[str]) -> list[str]:
+    """Return the columns with a usual name for predicted labels, the most usual name first."""
+    by_name = {fold(name): name for name in columns}
+    found = [by_name[name] for name in _PREDICTED if name in by_name]
+    return found + [name for name in columns if fold(name).endswith("_predicted")]  # of `predict --prefix`
+
+
+def find_confidence(columns: Sequence[str], predicted: str) -> str | None:
+    """Return the column with the confidence of the labels in column `predicted`."""
+    by_name = {fold(name): name for name in columns}
+    prefix = fold(predicted).removesuffix(_PREDICTED[0])
+    return next((by_name[name] for name in (prefix + _CONFIDENCE[0], *_CONFIDENCE) if name in by_name), None)
+
+
+def find_purpose(columns: Sequence[str], label: str | None) -> str | None:
+    """Return the column that says why a row has its human label, which is in column `label`."""
+    suffix = fold(label or "").removeprefix("label") if label == find_exported_label(columns) else ""
+    return next((name for name in columns if fold(name) == f"purpose{suffix}"), None)
+
+
+def answer_reader(source: PostTable) -> Callable[[TableRow], str]:
+    """Return the function from a row to the word for its human label, an empty text for none."""
+    label_source = source.label_source
+    if label_source is None:
+        return lambda row: row.label or ""
+
+    def read(row: TableRow) -> str:
+        is_unknown = not row.label and fold(str(row.cells.get(label_source))) == EXPORTED_CANNOT_TELL
+        return CANNOT_TELL_WORD if is_unknown else row.label or ""
+
+    return read
+
+
 def _predicted_column(source: PostTable, requested: str | None) -> str:
     if requested is not None:
         return source.column(requested, "--predicted-column")
-    by_name = {fold(name): name for name in source.columns}
-    found = [by_name[name] for name in _PREDICTED if name in by_name]
-    found += [name for name in source.columns if fold(name).endswith("_predicted")]  # of `predict --prefix`
+    found = find_predicted(source.columns)
     if len(found) == 1 or (found and fold(found[0]) == _PREDICTED[0]):
         return found[0]
     if found:
@@ -162,7 +229,8 @@ def _predicted_column(source: PostTable, requested: str | None) -> str:
     raise UserInputError(message.format(**values), in_app.format(**values))
 
 
-def _answer_column(source: PostTable, requested: str | None, predicted: str) -> str | None:
+def find_answers(source: PostTable, requested: str | None, predicted: str | None) -> str | None:
+    """Return the column of human labels, `requested` or by its name. Raise UserInputError if it does not exist."""
     if requested is not None:
         column = source.column(requested, "--label-column")
         if column == predicted:
@@ -170,29 +238,34 @@ def _answer_column(source: PostTable, requested: str | None, predicted: str) -> 
             raise UserInputError(message.format(path=source.path, name=column))
         return column
     others = [name for name in source.columns if name != predicted]
+    if (exported := find_exported_label(others)) is not None:
+        return exported
     by_name = {fold(name): name for name in others}
     found = [by_name[name] for name in _HUMAN if name in by_name] or find_role(others, "label")
     return found[0] if found else None
 
 
-def _read(source: PostTable, windows: Windows | None, observe: Observe | None) -> Generator[Progress, None, _Rows]:
-    by_name = {fold(name): name for name in source.columns}
-    purpose = by_name.get(_PURPOSE)
-    prefix = fold(source.text_column).removesuffix(_PREDICTED[0])
-    confidence = next((by_name[name] for name in (prefix + _CONFIDENCE[0], *_CONFIDENCE) if name in by_name), None)
-    rows, report = _Rows(), Report()
+def _read(
+    source: PostTable, windows: Windows | None, observe: Observe | None, sampled: SampledAnswers | None
+) -> Generator[Progress, None, _Rows]:
+    purpose_column = find_purpose(source.columns, source.label_column) if sampled is None else None
+    confidence = find_confidence(source.columns, source.text_column)
+    rows, report, read_answer = _Rows(), Report(), answer_reader(source)
+    rows.left_out.update(sampled.left_out if sampled is not None else {})
     predictions: set[str] = set()
     names: set[str | None] = set()
     for row in read_rows(source, report):
         if row.number % _STEP == 0:
             _check_numbers(source, predictions, names)
             yield Progress("reading", row.number)
-        predicted, answer = _word(row.cells.get(source.text_column)), row.label or ""
+        predicted = label_word(row.cells.get(source.text_column))
+        answer = read_answer(row) if sampled is None else sampled.word(row.number)
         if not predicted:
             rows.left_out["unpredicted"] += 1
             continue
-        if answer and purpose is not None and fold(str(row.cells.get(purpose))) == _TEACH:
-            rows.left_out["teach"] += 1
+        purpose = "" if purpose_column is None else fold(str(row.cells.get(purpose_column)))
+        if answer and purpose in NOT_SAMPLED:
+            rows.left_out[purpose] += 1
             answer = ""
         window = None if windows is None else windows.window(row.cells)
         predictions.add(predicted)
@@ -203,18 +276,20 @@ def _read(source: PostTable, windows: Windows | None, observe: Observe | None) -
         if observe is not None:
             observe(row, predicted, answer)
         if confidence is not None:
-            rows.confidences.append(_number(row.cells.get(confidence)))
+            rows.confidences.append(read_number(row.cells.get(confidence)))
     _check_numbers(source, predictions, names)
     yield Progress("reading", report.rows, report.rows, note=_summary(source, windows, report))
     return rows
 
 
 @lru_cache(1000)
-def _word(cell: Any) -> str:
+def label_word(cell: Any) -> str:
+    """Return the label in a cell, an empty text for none."""
     return normalize_label(cell)
 
 
-def _number(cell: Any) -> float:
+def read_number(cell: Any) -> float:
+    """Return the number in a cell, NaN for none."""
     try:
         return float(cell)
     except (TypeError, ValueError):
@@ -227,9 +302,14 @@ def _check_numbers(source: PostTable, predictions: Collection[str], windows: Col
         in_app = _("{path}: column {column} has {number} values, not labels. Choose another.")
         values = {"path": source.path, "column": source.text_column, "number": f"{len(predictions):,}"}
         raise UserInputError(message.format(**values), in_app.format(**values))
-    if len(windows) > MAX_WINDOWS:
+    check_windows(source.path, len(windows))
+
+
+def check_windows(path: Path, number: int) -> None:
+    """Raise UserInputError for more windows than MAX_WINDOWS."""
+    if number > MAX_WINDOWS:
         message = _("{path} has more than {limit} windows. Choose a column with fewer values.")
-        raise UserInputError(message.format(path=source.path, limit=f"{MAX_WINDOWS:,}"))
+        raise UserInputError(message.format(path=path, limit=f"{MAX_WINDOWS:,}"))
 
 
 def _summary(source: PostTable, windows: Windows | None, report: Report) -> str:
@@ -241,10 +321,11 @@ def _summary(source: PostTable, windows: Windows | None, report: Report) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
+class LabelNames:
     """The labels, those that are read as others, and the name of each word for a predicted label and for an answer.
 
-    `dropped` are the reasons for answers that do not count.
+    The labels are those of the model, in order, and then those of answers only. `dropped` are the reasons for answers
+    that do not count.
     """
 
     labels: tuple[str, ...]
@@ -254,25 +335,23 @@ class _Names:
     dropped: dict[str, str]
 
 
-def _names(source: PostTable, rows: _Rows, label_map: LabelMap) -> _Names:
-    model = assign_labels({predicted for _window, predicted, _answer in rows.counts}, None, NO_RULES)
-    if not model.indices:
-        message = _("{path}: column {column} has no labels. Choose another with --predicted-column.")
-        in_app = _("{path}: column {column} has no labels. Choose another.")
-        values = {"path": source.path, "column": source.text_column}
-        raise UserInputError(message.format(**values), in_app.format(**values))
+def name_labels(
+    source: PostTable, predictions: Collection[str], answers: Collection[str], label_map: LabelMap = NO_RULES
+) -> LabelNames:
+    """Return the names of the words for predicted labels and for answers. Raise UserInputError for scores."""
+    model = assign_labels(predictions, None, NO_RULES)
     names = model.labels.names
-    words = {answer for _window, _predicted, answer in rows.counts if answer}
+    words = set(answers) - {""}
     label_map.check_used(words)
     human = assign_labels(words, model.labels, label_map)
-    answers = {word: names[index] for word, index in human.indices.items()} | {"": ""}
-    answers |= _own_labels(source, words - human.indices.keys() - human.left_out.keys(), label_map)
-    own = sorted({*answers.values()} - {"", CANNOT_TELL, *names})
-    predictions = {word: names[index] for word, index in model.indices.items()}
-    return _Names((*names, *own), model.read_as() | human.read_as(), predictions, answers, human.left_out)
+    named = {word: names[index] for word, index in human.indices.items()} | {"": ""}
+    named |= _own_labels(source, words - human.indices.keys() - human.left_out.keys(), label_map)
+    own = sorted({*named.values()} - {"", CANNOT_TELL, *names})
+    predicted = {word: names[index] for word, index in model.indices.items()}
+    return LabelNames((*names, *own), model.read_as() | human.read_as(), predicted, named, human.left_out)
 
 
-def _named_counts(rows: _Rows, names: _Names) -> dict[str | None, Counter[tuple[str, str]]]:
+def _named_counts(rows: _Rows, names: LabelNames) -> dict[str | None, Counter[tuple[str, str]]]:
     """Return the counts by names of labels, and count the rows that do not count in `rows.left_out`."""
     counts: dict[str | None, Counter[tuple[str, str]]] = {}
     for (window, predicted, answer), number in rows.counts.items():

@@ -43,7 +43,9 @@ from weibo_tui.text.spreadsheet import unescape_formula
 from weibo_tui.text.terminal import truncate
 
 LABEL_SOURCE = "label_source"
-"""The column of an exported history that says whose its `label` is: `human` or `model`."""
+"""The column of an export that says whose its `label` is: `human` or `model`. That of `label_2` is `label_source_2`."""
+_EXPORTED_LABEL = re.compile(r"label(_\d+)?")
+_EXPORTED_SOURCE = re.compile(rf"{LABEL_SOURCE}(_\d+)?")
 _MAX_COLUMNS_IN_MESSAGE = 20
 _STEP = 1000  # rows between two steps of progress
 
@@ -84,12 +86,17 @@ class PostTable:
     @property
     def label_source(self) -> str | None:
         """The column LABEL_SOURCE. Spreadsheets and their users change case and blanks."""
-        return next((name for name in self.columns if fold(name) == LABEL_SOURCE), None)
+        return next((name for name in self.columns if fold(name) == self._label_source), None)
+
+    @property
+    def _label_source(self) -> str:
+        exported = _EXPORTED_LABEL.fullmatch(fold(self.label_column or ""))
+        return LABEL_SOURCE + ((exported and exported[1]) or "")
 
     @property
     def is_escaped(self) -> bool:
-        """True if texts are escaped where they may be formulas, as in an exported history."""
-        return self.label_source is not None and self.format in ("csv", "tsv")
+        """True if texts are escaped where they may be formulas, as in an export."""
+        return self.format in ("csv", "tsv") and any(_EXPORTED_SOURCE.fullmatch(fold(name)) for name in self.columns)
 
     def column(self, requested: str, option: str) -> str:
         """Return the column of a name or number (from 1). Raise UserInputError where it does not exist."""
@@ -181,6 +188,17 @@ class Preview:
     report: Report | None = None
 
 
+def find_exported_label(columns: Sequence[str]) -> str | None:
+    """Return the column of labels of an export, of several the one of the last export."""
+    names = {fold(name): name for name in columns}
+    found = {
+        int((match[1] or "_1")[1:]): names[f"label{match[1] or ''}"]
+        for name in names
+        if (match := _EXPORTED_SOURCE.fullmatch(name)) and f"label{match[1] or ''}" in names
+    }
+    return found[max(found)] if found else None
+
+
 def open_table(path: Path, columns: Columns = Columns(), *, need_label: bool = False) -> PostTable:
     """Return how to read a file.
 
@@ -237,11 +255,11 @@ def read_rows(source: PostTable, report: Report | None = None) -> Iterator[Table
     """
     report = Report() if report is None else report
     label_source, is_escaped = source.label_source, source.is_escaped
-    has_source = source.label_column is not None and fold(source.label_column) == "label"
+    has_source = source.label_column is not None and _EXPORTED_LABEL.fullmatch(fold(source.label_column)) is not None
     has_source = has_source and (label_source is not None or not source.table.is_grid)
     for number, values in enumerate(read_values(source, report), start=1):
         label = source.label if source.label_column is None else _label(values.get(source.label_column))
-        predicted = has_source and fold(str(values.get(label_source or LABEL_SOURCE))) == "model"
+        predicted = has_source and fold(str(values.get(label_source or source._label_source))) == "model"
         text = post_text(source, number, values.get(source.text_column))
         if is_escaped:
             text, label = unescape_formula(text), label and unescape_formula(label)

@@ -8,7 +8,6 @@ fifth of the posts into one group, with as many of both labels. It goes to train
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
@@ -22,6 +21,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, drain
 from weibo_tui.text.boilerplate import without_boilerplate
 from weibo_tui.text.cleaning import PREPROCESSING, normalize, repost_parts, words_only
+from weibo_tui.text.keys import hash_text
 from weibo_tui.text.rewriting import rewrite
 from weibo_tui.text.simplified import simplified
 
@@ -229,12 +229,7 @@ def hash_texts(
     texts, words = np.empty(len(posts), np.int64), np.empty(len(posts), np.int64)
     for index, post in enumerate(posts):
         text = normalize(post, version)
-        texts[index], words[index] = _hash(text), _hash(words_only(text) or text)
+        texts[index], words[index] = hash_text(text), hash_text(words_only(text) or text)
         if (index + 1) % STEP == 0:
             yield Progress("hashing", index + 1, len(posts))
     return texts, words
-
-
-def _hash(text: str) -> int:
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from weibo_tui.datasets.columns import find_role
@@ -69,18 +70,21 @@ def find_windows(source: PostTable, by: str, date_column: str | None, collected:
         return Windows(lambda cells: cell_value(cells.get(column)), (column,))
     dates = find_dates(source, date_column, collected)
     if dates is None:
-        message = _("{path}: no column of dates detected. Choose it with --date-column. Columns: {columns}.")
-        in_app = _("{path}: no column of dates detected. Choose it. Columns: {columns}.")
-        names = join_names(source.columns, 20)
-        raise UserInputError(
-            message.format(path=source.path, columns=names), in_app.format(path=source.path, columns=names)
-        )
+        raise no_dates(source.path, source.columns)
 
     def window(cells: Mapping[str, Any]) -> str | None:
         moment = dates.moment(cells)
         return None if moment is None else window_name(moment.date(), by)
 
     return Windows(window, tuple(filter(None, (dates.date, dates.post_id))))
+
+
+def no_dates(path: Path, columns: Sequence[str]) -> UserInputError:
+    """Return the error for a table without dates, of which windows by time are requested."""
+    message = _("{path}: no column of dates detected. Choose it with --date-column. Columns: {columns}.")
+    in_app = _("{path}: no column of dates detected. Choose it. Columns: {columns}.")
+    values = {"path": path, "columns": join_names(columns, 20)}
+    return UserInputError(message.format(**values), in_app.format(**values))
 
 
 def window_name(day: date, by: str) -> str:

@@ -66,28 +66,43 @@ def output_format(source: PostTable, out: Path) -> OutputFormat:
     suffix = out.suffix.lower()
     if suffix in ("", source.path.suffix.lower()) and source.format in get_args(OutputFormat):
         return source.format  # type: ignore[return-value]  # one of these
-    if suffix not in OUTPUT_SUFFIXES:
+    return format_of_suffix(out)
+
+
+def format_of_suffix(out: Path) -> OutputFormat:
+    """Return the format of `out` by its suffix alone. Raise UserInputError for one that cannot be written."""
+    if out.suffix.lower() not in OUTPUT_SUFFIXES:
         message = _("Cannot write {path}. Give it the ending .csv, .tsv, .jsonl, .parquet or .xlsx.")
         raise UserInputError(message.format(path=out))
-    return OUTPUT_SUFFIXES[suffix]
+    return OUTPUT_SUFFIXES[out.suffix.lower()]
 
 
 def check_sheet(source: PostTable, rows: int) -> Iterator[Progress]:
     """Raise UserInputError where an Excel sheet cannot hold the rows of a table and a header."""
+    check_sheet_rows(rows)
+    for number, values in enumerate(read_values(source, Report()), 1):
+        check_sheet_cells(source.path, number, values)
+        if number % BATCH == 0:
+            yield Progress("counting", number, rows)
+
+
+def check_sheet_rows(rows: int) -> None:
+    """Raise UserInputError for more rows than an Excel sheet holds below a header."""
     if rows >= MAX_SHEET_ROWS:
         message = _("An Excel file holds {limit} rows, and there are {rows}. Write a .csv or .parquet file.")
         raise UserInputError(message.format(limit=f"{MAX_SHEET_ROWS - 1:,}", rows=f"{rows:,}"))
-    for number, values in enumerate(read_values(source, Report()), 1):
-        for name, value in values.items():
-            if not isinstance(value, float) and not fits_sheet(text := as_text(value)):
-                message = _(
-                    "{path}, row {row}: column {column} has {number} characters, and an Excel cell holds {limit}. "
-                    "Write a .csv or .parquet file."
-                )
-                shown = {"path": source.path, "row": number, "column": truncate(name), "number": f"{len(text):,}"}
-                raise UserInputError(message.format(**shown, limit=f"{MAX_SHEET_CELL:,}"))
-        if number % BATCH == 0:
-            yield Progress("counting", number, rows)
+
+
+def check_sheet_cells(path: Path, number: int, values: Mapping[str, Any]) -> None:
+    """Raise UserInputError for a row with a text that is too long for an Excel cell."""
+    for name, value in values.items():
+        if not isinstance(value, float) and not fits_sheet(text := as_text(value)):
+            message = _(
+                "{path}, row {row}: column {column} has {number} characters, and an Excel cell holds {limit}. "
+                "Write a .csv or .parquet file."
+            )
+            shown = {"path": path, "row": number, "column": truncate(name), "number": f"{len(text):,}"}
+            raise UserInputError(message.format(**shown, limit=f"{MAX_SHEET_CELL:,}"))
 
 
 def write_labeled(
@@ -151,7 +166,7 @@ def _write_cells(source: PostTable, stream: IO[str], predict: Predict[T], added:
         posts = [post_text(source, number, row[text]) for number, (_line, row) in enumerate(chunk, done + 1)]
         predictions = yield from predict(posts)
         for (_line, row), prediction in zip(chunk, predictions, strict=True):
-            write(row + [_cell(prediction.get(name)) for name in added], csv.QUOTE_ALL)
+            write(row + [added_cell(prediction.get(name)) for name in added], csv.QUOTE_ALL)
         done += len(chunk)
 
 
@@ -174,7 +189,8 @@ def _cell_writer(dialect: Dialect, stream: IO[str]) -> Callable[[list[str], Any]
     return write if dialect.quotes else write_plain
 
 
-def _cell(value: Any) -> str:
+def added_cell(value: Any) -> str:
+    """Return an added value as a cell of CSV or TSV, with six significant digits and without formulas."""
     if isinstance(value, float):
         return format(value, ".6g")
     text = "" if value is None else str(value)
@@ -248,7 +264,7 @@ def _write_converted(
             predictions = yield from predict(posts)
             for values, prediction in zip(chunk, predictions, strict=True):
                 new = {name: prediction.get(name) for name in added}
-                write(values | ({name: _cell(value) for name, value in new.items()} if is_text else new))
+                write(values | ({name: added_cell(value) for name, value in new.items()} if is_text else new))
             done += len(chunk)
 
 

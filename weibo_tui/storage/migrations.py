@@ -134,3 +134,44 @@ def add_sort_indexes(connection: sqlite3.Connection) -> None:
     for name, value in values.items():
         connection.execute(f"CREATE INDEX analyses_by_{name} ON analyses ({value}, created_at, id, confidence)")
     connection.execute("CREATE INDEX analyses_by_confidence ON analyses (confidence, created_at)")
+
+
+@migration
+def create_answers(connection: sqlite3.Connection) -> None:
+    connection.execute("""
+        CREATE TABLE annotated_files (
+            posts TEXT PRIMARY KEY,
+            path TEXT NOT NULL,
+            rows INTEGER NOT NULL,
+            labels TEXT NOT NULL,
+            guideline TEXT NOT NULL DEFAULT '',
+            reserve INTEGER,
+            created_at TEXT NOT NULL
+        )
+    """)
+    connection.execute("""
+        CREATE TABLE answers (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            action INTEGER NOT NULL,
+            posts TEXT NOT NULL REFERENCES annotated_files (posts) ON DELETE CASCADE,
+            row INTEGER NOT NULL,
+            text_key INTEGER NOT NULL,
+            text TEXT NOT NULL,
+            purpose TEXT NOT NULL CHECK (purpose IN ('sample', 'teach', 'correction')),
+            annotator TEXT NOT NULL,
+            pass INTEGER NOT NULL DEFAULT 1,
+            rank INTEGER,
+            kind TEXT NOT NULL CHECK (kind IN ('label', 'cannot_tell', 'cleared', 'flag', 'unflag', 'note')),
+            value TEXT,
+            predicted TEXT,
+            confidence REAL,
+            adapter TEXT,
+            seconds REAL,
+            created_at TEXT NOT NULL,
+            undone_at TEXT
+        )
+    """)
+    connection.execute("CREATE INDEX answers_by_row ON answers (posts, row)")
+    connection.execute("CREATE INDEX answers_by_posts ON answers (posts, id)")
+    connection.execute("CREATE INDEX answers_undone ON answers (posts) WHERE undone_at IS NOT NULL")
+    connection.execute("CREATE INDEX answers_of_samples ON answers (posts, id, text_key) WHERE purpose = 'sample'")

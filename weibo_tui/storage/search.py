@@ -68,7 +68,7 @@ def match_expression(criteria: HistoryFilter) -> str:
         terms.append(_CORRECTED[criteria.corrected])
     parts = [f"facets : {term}" for term in terms]
     if criteria.text:
-        parts.append(f"words : {_phrase(fold(criteria.text)[:MAX_SEARCH_LENGTH])}")
+        parts.append(f"words : {phrase(criteria.text)}")
     return " AND ".join(parts)
 
 
@@ -105,7 +105,9 @@ def _document(analysis: Analysis, out_of_order: bool) -> tuple[int | None, str, 
     return analysis.id, words(analysis.text), facets(*values, analysis.corrected is not None, out_of_order)
 
 
-def _phrase(needle: str) -> str:
+def phrase(text: str) -> str:
+    """Return what FTS5 has to match for posts that contain `text`, or its first MAX_SEARCH_LENGTH characters."""
+    needle = fold(text)[:MAX_SEARCH_LENGTH]
     if len(needle) == 1:
         return f"{_code(needle)} *"
     # Without the last word, which exists only where a post ends.

@@ -24,11 +24,12 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.settings import Settings, find_paths
+from weibo_tui.storage.answers import Answers
 from weibo_tui.storage.database import Database, connect_lazily
 from weibo_tui.storage.entries import OLDEST_FIRST
 from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter, HistoryOrder
 from weibo_tui.storage.runs import Runs
-from weibo_tui.workbench import downloads, evaluation, labeling, prediction, pretraining, runs, training
+from weibo_tui.workbench import downloads, evaluation, label_errors, labeling, prediction, pretraining, runs, training
 from weibo_tui.workbench.config import (
     AuditConfig,
     EvaluationConfig,
@@ -65,7 +66,7 @@ class ImportResult:
 
 
 class WorkbenchCore:
-    """Models, settings, history and runs of a home folder, and long work on them as iterators of events.
+    """Models, settings, history, answers and runs of a home folder, and long work on them as iterators of events.
 
     Heavy libraries are imported at first use, so that opening a workbench is cheap."""
 
@@ -92,7 +93,7 @@ class WorkbenchCore:
         """Close the database, which a later use opens again. The end of the process does this too."""
         with self._lock:
             _close(self._databases)
-            for name in ("history", "runs"):
+            for name in ("history", "runs", "answers"):
                 self.__dict__.pop(name, None)
 
     @property
@@ -109,6 +110,10 @@ class WorkbenchCore:
     @cached_property
     def runs(self) -> Runs:
         return Runs(self._database, self.paths.runs)
+
+    @cached_property
+    def answers(self) -> Answers:
+        return Answers(self._database)
 
     @property
     def settings(self) -> Settings:
@@ -222,8 +227,17 @@ class WorkbenchCore:
         result = yield from audit(config.data, config.columns, config.labels, label_map=parse_rules(config.map))
         yield AuditResult(result)
 
+    def iter_label_errors(self, config: AuditConfig, out: Path, overwrite: bool = False) -> Events:
+        """List the posts of labeled files whose label is probably wrong as CSV: progress, then `FoundLabelErrors`.
+
+        A linear model of the other posts predicts each post; see `engine.label_errors`."""
+        self.check_output(out, overwrite, config.data)
+        yield from label_errors.write_label_errors(config, out, overwrite)
+
     def iter_train(self, config: TrainingConfig) -> Events:
         """Train an adapter, and yield events; the last is `RunFinished`.
+
+        Posts that are in the sample of an annotated file are left out, because the adapter is measured on these.
 
         Not iterating is a pause, and closing the iterator stops with a checkpoint. The default adapter stays.
 
@@ -232,11 +246,11 @@ class WorkbenchCore:
         >>> [event.step for event in wb.iter_train(config) if isinstance(event, StepDone)]
         [1, 2]
         """
-        yield from training.train(self.models, self.runs, config)
+        yield from training.train(self.models, self.runs, self.answers, config)
 
     def iter_check_data(self, config: TrainingConfig) -> Events:
         """Read the files of a training. Raises UserInputError where they cannot be trained on."""
-        yield from training.load_data(config)
+        yield from training.load_data(config, self.answers.sample_texts())
 
     def check_new_name(self, kind: str, name: str) -> None:
         """Raise UserInputError where a run of this kind cannot create a model of this name."""
@@ -262,8 +276,10 @@ class WorkbenchCore:
         run = self.runs.get(run_id)
         if name and name != run.name:
             run = runs.rename(self.models, self.runs, run, name)
-        resume = training.resume if run.kind == training.KIND else pretraining.resume
-        yield from resume(self.models, self.runs, run)
+        if run.kind == training.KIND:
+            yield from training.resume(self.models, self.runs, self.answers, run)
+        else:
+            yield from pretraining.resume(self.models, self.runs, run)
 
     def take_training_slot(self) -> TrainingSlot | None:
         """Return the training slot, None while a training is in progress in any program; see `TrainingSlot`."""

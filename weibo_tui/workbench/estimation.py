@@ -264,3 +264,9 @@ def _sample_warnings(table: AnsweredTable) -> Iterator[str]:
             "{number:,} human labels are not used, because their rows were chosen for training.",
             number,
         ).format(number=number)
+    if number := table.left_out.get("correction", 0):
+        yield ngettext(
+            "{number:,} correction is not used, because its row was not drawn at random.",
+            "{number:,} corrections are not used, because their rows were not drawn at random.",
+            number,
+        ).format(number=number)

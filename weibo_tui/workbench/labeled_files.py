@@ -6,6 +6,7 @@ import warnings
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from weibo_tui.datasets.answers import SampledAnswers
 from weibo_tui.datasets.label_map import Rules
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.workbench import blocking, estimation, frames, reporting
@@ -60,9 +61,11 @@ class LabeledFileMethods(WorkbenchCore):
             warnings.warn(warning, UserWarning, stacklevel=2)
         return result
 
-    def iter_report(self, config: EstimationConfig) -> Events:
-        """Make a report of a labeled file: progress, then a `Report`. `by` is `day` or `week` (default: chosen)."""
-        yield (yield from reporting.make_report(config))
+    def iter_report(self, config: EstimationConfig, sampled: SampledAnswers | None = None) -> Events:
+        """Make a report of a labeled file: progress, then a `Report`. `by` is `day` or `week` (default: chosen).
+
+        `sampled` are human labels to use instead of the file's own, as of `OpenedFile.sampled_answers`."""
+        yield (yield from reporting.make_report(config, sampled))
 
     def report(
         self,

@@ -73,12 +73,14 @@ class Sampling:
 class Report:
     """Contents of a report. `estimation` is that of all labels, in windows if the file has dates.
 
-    `labels` are those of the timeline. `groups` are estimates by emoticon, hashtag and place, under `emoticons`,
-    `hashtags` and `places`; the window None of emoticons is for rows without any. `terms` and `typical` are by label.
+    `labels` are those of the timeline. `columns` are those that list `hashtags` and `places`, where there are any.
+    `groups` are estimates by emoticon, hashtag and place, under `emoticons`, `hashtags` and `places`; the window
+    None of emoticons is for rows without any. `terms` and `typical` are by label.
     """
 
     estimation: EstimationResult
     labels: tuple[str, ...]
+    columns: Mapping[str, str]
     days: tuple[Day, ...]
     terms: Mapping[str, tuple[ReportedTerm, ...]]
     groups: Mapping[str, tuple[Estimate, ...]]

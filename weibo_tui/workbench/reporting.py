@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from weibo_tui.atomic import sha256
-from weibo_tui.datasets.answers import AnswerColumns, AnsweredTable, Counts, read_answers
+from weibo_tui.datasets.answers import AnswerColumns, AnsweredTable, Counts, SampledAnswers, read_answers
 from weibo_tui.datasets.label_map import parse_rules
 from weibo_tui.datasets.reading import open_table
 from weibo_tui.datasets.survey import EMPTY, NO_DATE, Survey, read_posts, start_survey
@@ -56,15 +56,21 @@ class _Rows:
     hours: NDArray[np.int64]
 
 
-def make_report(config: EstimationConfig) -> Generator[Progress, None, Report]:
-    """Return the report of a labeled file. Raise the errors of `read_answers`, and without a column of posts."""
+def make_report(config: EstimationConfig, sampled: SampledAnswers | None) -> Generator[Progress, None, Report]:
+    """Return the report of a labeled file, with the human labels of `sampled` instead of its own if that is given.
+
+    Raise the errors of `read_answers`, and UserInputError without a column of posts."""
     if config.by not in (None, DAY, WEEK):
         message = _("by is {value} and must be one of {allowed}")
         raise UserInputError(message.format(value=config.by, allowed=join_list((DAY, WEEK))) + ".")
+    fingerprint = sha256(config.data)
+    if sampled is not None and sampled.fingerprint != fingerprint:
+        message = _("{path} has changed since it was opened. Open it again.")
+        raise UserInputError(message.format(path=config.data))
     source = open_table(config.data, replace(config.columns, label=None))
     survey = start_survey(source, source.text_column, config.date_column, config.collected_at)
     columns = AnswerColumns(config.columns, config.predicted_column)
-    table = yield from read_answers(config.data, columns, parse_rules(config.map), survey.observe)
+    table = yield from read_answers(config.data, columns, parse_rules(config.map), survey.observe, sampled)
     rows = _index(survey, table)
     days = _days(rows)
     by = config.by or (DAY if len(days) <= _MAX_DAYS_BY_DAY else WEEK)
@@ -79,6 +85,9 @@ def make_report(config: EstimationConfig) -> Generator[Progress, None, Report]:
     return Report(
         estimation=estimation,
         labels=_timeline_labels(table.labels, label),
+        columns={
+            kind: name for kind, name in (("hashtags", survey.topics_column), ("places", survey.place_column)) if name
+        },
         days=tuple(_day(name, counts) for name, counts in sorted(days.items()) if name),
         terms=terms,
         groups=_groups(rows),
@@ -86,7 +95,7 @@ def make_report(config: EstimationConfig) -> Generator[Progress, None, Report]:
         uncertain=uncertain,
         disagreeing=disagreeing,
         repeated=repeated,
-        sampling=_sampling(rows),
+        sampling=_sampling(rows, fingerprint),
     )
 
 
@@ -263,7 +272,7 @@ def _typical(posts: Sequence[ReportedPost]) -> tuple[ReportedPost, ...]:
     return tuple([*with_words, *(post for post in posts if post not in with_words)][:TYPICAL])
 
 
-def _sampling(rows: _Rows) -> Sampling:
+def _sampling(rows: _Rows, fingerprint: str) -> Sampling:
     import numpy as np
 
     survey, table = rows.survey, rows.table
@@ -288,6 +297,6 @@ def _sampling(rows: _Rows) -> Sampling:
         accounts=len(accounts) if survey.users_column else None,
         top_accounts=top,
         adapters=tuple(sorted(survey.adapters)),
-        fingerprint=sha256(table.path),
+        fingerprint=fingerprint,
         forgotten=survey.forgotten,
     )

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.datasets.dataset import Dataset, check_trainable, load_dataset
 from weibo_tui.datasets.label_map import parse_rules
-from weibo_tui.datasets.splitting import Split, hash_texts, split_with_progress
+from weibo_tui.datasets.splitting import STEP, Split, hash_texts, split_with_progress
 from weibo_tui.engine.events import Event
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list
+from weibo_tui.locale import join_list, ngettext
 from weibo_tui.progress import Progress
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import AdapterCard
+from weibo_tui.storage.answers import Answers, SampleTexts
 from weibo_tui.storage.runs import Run, Runs
 from weibo_tui.text.emoticons import without_emoticons
+from weibo_tui.text.keys import text_key
 from weibo_tui.workbench.config import TrainingConfig
 from weibo_tui.workbench.downloads import download_base
 from weibo_tui.workbench.evaluation import score_posts
@@ -58,7 +62,7 @@ class PreparedTraining:
     trainer: AdapterTrainer
 
 
-def train(models: ModelLoader, runs: Runs, config: TrainingConfig) -> Iterator[object]:
+def train(models: ModelLoader, runs: Runs, answers: Answers, config: TrainingConfig) -> Iterator[object]:
     """Train an adapter; see `Workbench.iter_train`."""
     models.adapters.check_free(config.name, config.overwrite)
     check_name_unreserved(runs, KIND, config.name)
@@ -66,15 +70,21 @@ def train(models: ModelLoader, runs: Runs, config: TrainingConfig) -> Iterator[o
         card = yield from download_base(models, config.base)
         config = replace(config, base=card.name)
     config = replace(config, base=models.base_name(config.base))
-    prepared = yield from _prepare(models, config)
+    last_answer = answers.last_id()
+    prepared = yield from _prepare(models, config, answers.sample_texts(last_answer))
     config = replace(config, machine=resolved_options(prepared.compute), split_seed=config.seed_of_split)
-    stored = {"plan": config.to_json(), "data": prepared.dataset.digest, "base": prepared.base.card.fingerprint}
+    stored = {
+        "plan": config.to_json(),
+        "data": prepared.dataset.digest,
+        "base": prepared.base.card.fingerprint,
+        "last_answer": last_answer,
+    }
     run = runs.create(KIND, config.name, stored)
     with runs.lock(run.id), run_session(runs, run, prepared.trainer, config.checkpoint_seconds) as session:
         yield from _run(models, config, prepared, session)
 
 
-def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
+def resume(models: ModelLoader, runs: Runs, answers: Answers, run: Run) -> Iterator[object]:
     """Resume a training; see `Workbench.iter_resume`."""
     with runs.resuming(run.id):
         config, data, fingerprint = load_run_config(
@@ -87,7 +97,9 @@ def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
             config = replace(config, overwrite=True)
         models.adapters.check_free(config.name, config.overwrite)
         check_name_unreserved(runs, KIND, config.name, run.id)
-        prepared = yield from _prepare(models, config)
+        # Answers since the start change nothing, and runs that are older than the answers leave nothing out.
+        last_answer = load_run_config(run, lambda values: int(values.get("last_answer", 0)))
+        prepared = yield from _prepare(models, config, answers.sample_texts(last_answer))
         if prepared.dataset.digest != data:
             message = _("The data of run {run} has changed since it started ({files}). Start a new run.")
             raise UserInputError(message.format(run=run.id, files=join_list(map(str, config.files))))
@@ -98,8 +110,10 @@ def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
             yield from _run(models, config, prepared, session)
 
 
-def load_data(config: TrainingConfig) -> Generator[Progress, None, Dataset]:
-    """Read the files of a training. Raises UserInputError where they cannot be trained on."""
+def load_data(config: TrainingConfig, samples: Sequence[SampleTexts]) -> Generator[Progress, None, Dataset]:
+    """Read the files of a training, without posts that are in one of the samples, which are there to measure with.
+
+    Raises UserInputError where the files cannot be trained on."""
     dataset = yield from load_dataset(
         config.files,
         config.columns,
@@ -107,6 +121,8 @@ def load_data(config: TrainingConfig) -> Generator[Progress, None, Dataset]:
         preprocessing=config.preprocessing,
         label_map=None if config.map is None else parse_rules(config.map),
     )
+    if samples:
+        dataset = yield from _without_samples(dataset, config, samples)
     own_parts = _own_parts(dataset, config)
     check_trainable(dataset, len(dataset.posts) - sum(map(len, own_parts.values())))
     cards.check_labels(dataset.names)
@@ -116,6 +132,40 @@ def load_data(config: TrainingConfig) -> Generator[Progress, None, Dataset]:
         digest = hashlib.sha256(f"{dataset.digest} {sizes}".encode()).hexdigest()
         dataset = replace(dataset, digest=digest)
     return dataset
+
+
+def _without_samples(
+    dataset: Dataset, config: TrainingConfig, samples: Sequence[SampleTexts]
+) -> Generator[Progress, None, Dataset]:
+    """Leave out the posts whose normalized text is in a sample, and say how many of which. Test files keep theirs."""
+    owners = {key: sample.path for sample in samples for key in sample.keys.tolist() if key}
+    tests = len(config.data) + len(config.validation_data)  # these files come last
+    left_out: dict[int, Path] = {}
+    for index, post in enumerate(dataset.posts):
+        if dataset.places[index][0] < tests and (owner := owners.get(text_key(post))) is not None:
+            left_out[index] = owner
+        if (index + 1) % STEP == 0:
+            yield Progress("hashing", index + 1, len(dataset.posts))
+    if not left_out:
+        return dataset
+    for path, number in Counter(left_out.values()).items():
+        message = ngettext(
+            "{number:,} post left out, because it is in the sample of {file}.",
+            "{number:,} posts left out, because they are in the sample of {file}.",
+            number,
+        )
+        note = message.format(number=number, file=path.name)
+        yield Progress("hashing", len(dataset.posts), len(dataset.posts), note=note)
+    kept = [index for index in range(len(dataset.posts)) if index not in left_out]
+    digest = hashlib.sha256(f"{dataset.digest} {sorted(left_out)}".encode()).hexdigest()
+    return replace(
+        dataset,
+        posts=[dataset.posts[index] for index in kept],
+        labels=[dataset.labels[index] for index in kept],
+        places=[dataset.places[index] for index in kept],
+        digest=digest,
+        left_out={**dataset.left_out, "in a sample": len(left_out)},
+    )
 
 
 def _own_parts(dataset: Dataset, config: TrainingConfig) -> dict[str, list[int]]:
@@ -133,13 +183,15 @@ def _own_parts(dataset: Dataset, config: TrainingConfig) -> dict[str, list[int]]
     return parts
 
 
-def _prepare(models: ModelLoader, config: TrainingConfig) -> Generator[Progress, None, PreparedTraining]:
+def _prepare(
+    models: ModelLoader, config: TrainingConfig, samples: Sequence[SampleTexts]
+) -> Generator[Progress, None, PreparedTraining]:
     """Read, split and encode the data. All errors in the config are found here, before a run is created."""
     from weibo_tui.engine.adapter import Adapter, AdapterConfig
     from weibo_tui.engine.training import AdapterTrainer
 
     hyper = config.hyper
-    dataset = yield from load_data(config)
+    dataset = yield from load_data(config, samples)
     split = yield from split_with_progress(
         dataset.posts,
         dataset.labels,

@@ -20,6 +20,7 @@ from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.storage.history import EVERYTHING, HistoryFilter
 from weibo_tui.workbench import blocking, downloads, explanation, frames, prediction, training
+from weibo_tui.workbench.annotations import AnnotationMethods
 from weibo_tui.workbench.config import (
     AuditConfig,
     EvaluationConfig,
@@ -44,7 +45,7 @@ Card = TypeVar("Card", BaseCard, AdapterCard)
 _BATCH_SIZE = Parameter("batch_size", prediction.WINDOW, low=1, high=10**6)
 
 
-class Workbench(LabeledFileMethods):
+class Workbench(AnnotationMethods, LabeledFileMethods):
     """Everything that a user does with a home folder, from any thread.
 
     `home` is the folder of models, runs and history, by default the user's. The workbench closes itself; a `with`

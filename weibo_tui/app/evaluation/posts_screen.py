@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import ClassVar
 
 from rich.cells import cell_len
-from rich.segment import Segment
-from textual import events
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.geometry import Region, Size
-from textual.message import Message
-from textual.reactive import reactive
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.formatting import bar, label_color, label_content, post_content, safe_content, safe_line
 from weibo_tui.app.keymap import bindings
+from weibo_tui.app.widgets.line_list import LineList
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
-from weibo_tui.text.terminal import sanitize, truncate_cells
+from weibo_tui.text.terminal import truncate_cells
 from weibo_tui.workbench import EvaluatedPost, EvaluationResult
 
 PAGE = 200
@@ -40,28 +33,10 @@ MAX_CHARACTERS = 20_000
 """Characters of a post that are shown; a copy has all of them."""
 
 
-class PostList(ScrollView, can_focus=True):
-    """Confidence and text of each post, one a line; only the lines in view are drawn."""
+class PostList(LineList):
+    """Confidence and text of each post, one a line."""
 
     HELP_TEXT = N_("Posts of one cell of the confusion matrix, most confident first. Enter opens a post.")
-    BINDINGS = bindings("posts")
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"posts--confidence", "posts--cursor"}
-    DEFAULT_CSS = """
-    PostList {
-        overflow-x: hidden; scrollbar-size-vertical: 1;
-        & > .posts--confidence { color: $text-muted; }
-        & > .posts--cursor { background: $panel; }
-        &:focus > .posts--cursor { background: $primary 25%; }
-    }
-    """
-
-    cursor: reactive[int] = reactive(0)
-
-    class Moved(Message):
-        """The cursor is on another post."""
-
-    class Opened(Message):
-        """A post was chosen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,60 +47,22 @@ class PostList(ScrollView, can_focus=True):
         """The post under the cursor."""
         return self.posts[self.cursor] if self.posts else None
 
+    @property
+    def line_count(self) -> int:
+        return len(self.posts)
+
     def add(self, posts: Sequence[EvaluatedPost]) -> None:
         """Add posts at the end."""
         first = not self.posts
         self.posts += posts
-        self.virtual_size = Size(0, len(self.posts))
-        self.refresh()
+        self.update_lines()
         if first and posts:
             self.post_message(self.Moved())
 
-    def render_line(self, y: int) -> Strip:
-        row, width = y + self.scroll_offset.y, self.scrollable_content_region.width
-        if row >= len(self.posts):
-            return Strip.blank(width, self.rich_style)
+    def line(self, row: int, width: int) -> Content:
         post = self.posts[row]
         # Cut before the line breaks are joined: a post may have a megabyte.
-        text = truncate_cells(" ".join(sanitize(post.text[: 4 * width]).split()), max(0, width - 11))
-        confidence = Segment(
-            f" {percent(post.confidence):>8} ", self.get_component_rich_style("posts--confidence", partial=True)
-        )
-        line = Strip([confidence, Segment(text + " " * (width - 10 - cell_len(text)))])
-        style = self.get_component_rich_style("posts--cursor") if row == self.cursor else self.rich_style
-        return line.adjust_cell_length(width).apply_style(style)
-
-    def validate_cursor(self, cursor: int) -> int:
-        return min(max(cursor, 0), max(0, len(self.posts) - 1))
-
-    def watch_cursor(self) -> None:
-        region = Region(0, self.cursor, 1, 1)
-        self.scroll_to_region(region, animate=False, force=True)
-        self.refresh()
-        self.post_message(self.Moved())
-
-    def action_move(self, posts: int) -> None:
-        self.cursor += posts
-
-    def action_page(self, pages: int) -> None:
-        self.cursor += pages * max(1, self.scrollable_content_region.height - 1)
-
-    def action_first(self) -> None:
-        self.cursor = 0
-
-    def action_last(self) -> None:
-        self.cursor = len(self.posts) - 1
-
-    def action_open(self) -> None:
-        if self.posts:
-            self.post_message(self.Opened())
-
-    def on_click(self, event: events.Click) -> None:
-        row = event.y + self.scroll_offset.y
-        if row < len(self.posts):
-            if row == self.cursor:
-                self.action_open()
-            self.cursor = row
+        return Content.assemble((f" {percent(post.confidence):>8} ", "$text-muted"), safe_line(post.text[: 4 * width]))
 
 
 class CellPostsScreen(FormScreen[None]):
@@ -174,14 +111,14 @@ class CellPostsScreen(FormScreen[None]):
         self._fetching = len(posts) < PAGE  # those were the last
         self.query_one(PostList).add(posts)
 
-    def on_post_list_moved(self) -> None:
+    def on_line_list_moved(self) -> None:
         posts = self.query_one(PostList)
         self.query_one(PostDetails).show(posts.post, self._score.labels)
         if len(posts.posts) - 1 - posts.cursor < PREFETCH:
             self._fetch()
         self.refresh_bindings()
 
-    def on_post_list_opened(self) -> None:
+    def on_line_list_opened(self) -> None:
         if (post := self.query_one(PostList).post) is not None:
             self.app.push_screen(PostScreen(post, self._score.labels))
 

@@ -26,7 +26,7 @@ class _ChosenFiles(OptionList):
     HELP_TEXT = N_(
         "The chosen files. Enter gives all posts of the selected file or folder one label; Delete removes it."
     )
-    BINDINGS = bindings("files")
+    BINDINGS = bindings("chosen_files")
 
     def action_label(self) -> None:
         get_app(self).run_task(self.query_ancestor(FileList).ask_label(), node=self)

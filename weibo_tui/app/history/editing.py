@@ -6,26 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from textual import events
-from textual.content import Content
-from textual.widgets import Static
 
 from weibo_tui.app.base import MainScreen
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.formatting import join_fitting, label_content, safe_line
+from weibo_tui.app.formatting import quote
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.edits import Correction, Deletion, possible_labels
 from weibo_tui.app.history.window import key_of
 from weibo_tui.app.keymap import first_key
+from weibo_tui.app.widgets.label_dialog import LabelDialog, correction_message
+from weibo_tui.app.widgets.label_keys import LabelKeys, pressed_digit
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import Analysis, Entry
-from weibo_tui.text.terminal import truncate_cells
-
-_QUOTE_CELLS = 40
-"""Cells of a post that a question quotes."""
-_LABEL_CELLS = 20
-_DIGITS = range(1, 10)
 
 
 class EditingScreen(MainScreen):
@@ -43,8 +37,7 @@ class EditingScreen(MainScreen):
     @property
     def selected_posts(self) -> list[Analysis]:
         """The analyses among the marked entries, or without marks the one under the cursor."""
-        entries = self.browser.marked.values() or [self.browser.entry]
-        return [entry for entry in entries if isinstance(entry, Analysis)]
+        return [entry for entry in self.browser.selected if isinstance(entry, Analysis)]
 
     def key(self, action: str) -> str:
         return first_key(action, self.app.keymap)
@@ -60,30 +53,20 @@ class EditingScreen(MainScreen):
     # ---- corrections
 
     def show_labels(self) -> None:
-        """Show the labels that the digits give, without their signs where there is no room for those."""
-        posts, width = self.selected_posts, self.size.width - 2
-        labels = possible_labels(self.app.catalog, posts)[: len(_DIGITS)]
-        names = [label_content(label, labels).truncate(_LABEL_CELLS, ellipsis=True) for label in labels]
-        if sum(name.cell_length + 4 for name in names) > width:
-            names = [name[2:] for name in names]
-        numbered = list(enumerate(names, start=1))
-        if any(post.corrected is not None for post in posts):
-            numbered.append((0, Content(_("as predicted"))))
-        parts = [Content.assemble((str(digit), "bold"), " ", name) for digit, name in numbered]
-        self.query_one(".labels", Static).update(join_fitting(parts, width), layout=False)
+        """Show the labels that the digits give."""
+        posts = self.selected_posts
+        removable = any(post.corrected is not None for post in posts)
+        self.query_one(LabelKeys).show(possible_labels(self.app.catalog, posts), removable)
 
     def on_key(self, event: events.Key) -> None:
         """Correct to the label of a digit and go to the next row."""
-        active = self.active_bindings.get(event.key)
-        if active is None or active.binding.action != "correct" or not event.key.isdecimal():
+        if (digit := pressed_digit(self, event)) is None:
             return
-        event.stop()
-        event.prevent_default()
         posts = self.selected_posts
         labels = possible_labels(self.app.catalog, posts)
-        if int(event.key) <= len(labels):
+        if digit <= len(labels):
             is_marked = bool(self.browser.marked)
-            self._correct(posts, labels[int(event.key) - 1])
+            self._correct(posts, labels[digit - 1])
             if not is_marked:
                 self.browser.table.action_move(1)
 
@@ -100,17 +83,11 @@ class EditingScreen(MainScreen):
         if not labels:
             choices = await self.app.records.call(lambda wb: wb.history.filter_choices())
             labels = [label for label in choices.labels if label]
-        current = ""
-        if len(posts) == 1:
-            [post] = posts
-            current = str(labels.index(post.corrected)) if post.corrected in labels else ""
-            predicted = _("predicted: {label}").format(label=_label_text(post.label))
-            question = _("Label of “{post}”:").format(post=_quote(post))
-        else:
-            predicted = _("as predicted")
-            question = _("Label of the {count:,} marked posts:").format(count=len(posts))
-        answers = [("", predicted), *((str(number), label_name(label)) for number, label in enumerate(labels))]
-        answer = await self.app.push_screen_wait(ChoiceDialog(question, answers, current, first_digit=0))
+        [first, *_others] = posts
+        current = labels.index(first.corrected) if first.corrected in labels else None
+        names = [label_name(label) for label in labels]
+        dialog = LabelDialog([post.text for post in posts], names, _label_text(first.label), current)
+        answer = await self.app.push_screen_wait(dialog)
         if answer is not None:
             self._correct(posts, labels[int(answer)] if answer else None)
 
@@ -121,13 +98,8 @@ class EditingScreen(MainScreen):
         self.edits.append(correction)
         if self.browser.marked:
             self.browser.clear_marks()
-            if label is None:
-                text = ngettext("{count:,} correction removed.", "{count:,} corrections removed.", len(posts))
-            else:
-                text = ngettext(
-                    "{count:,} post corrected to {label}.", "{count:,} posts corrected to {label}.", len(posts)
-                )
-            self.show_message(text.format(count=len(posts), label=_label_text(label or "")), "success")
+            name = None if label is None else label_name(label)
+            self.show_message(correction_message(len(posts), name), "success")
         self.run_task(self._store(correction, label))
 
     async def _store(self, correction: Correction, label: str | None) -> None:
@@ -147,10 +119,7 @@ class EditingScreen(MainScreen):
     # ---- deletions
 
     def action_delete(self) -> None:
-        entries = list(self.browser.marked.values())
-        if not entries and self.browser.entry is not None:
-            entries = [self.browser.entry]
-        if entries:
+        if entries := self.browser.selected:
             self.run_task(self._delete(entries))
 
     async def _delete(self, entries: list[Entry]) -> None:
@@ -222,5 +191,4 @@ def _label_text(label: str) -> str:
 
 
 def _quote(entry: Entry) -> str:
-    text = entry.text if isinstance(entry, Analysis) else str(entry.path)
-    return truncate_cells(safe_line(text[: 4 * _QUOTE_CELLS]).plain, _QUOTE_CELLS)
+    return quote(entry.text if isinstance(entry, Analysis) else str(entry.path))

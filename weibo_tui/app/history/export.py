@@ -1,33 +1,30 @@
-"""The export of the history: the dialog that asks where and how, and the line with the progress."""
+"""The export of the history: the form that asks where and how."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from weibo_tui.app.base import get_app
-from weibo_tui.app.formatting import bar, safe_content, safe_line
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.base import FieldError, PlanForm
+from weibo_tui.app.forms.export_line import new_path
 from weibo_tui.app.forms.fields import FieldSpec
 from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.history.filter_dialog import filter_terms
-from weibo_tui.app.services.jobs import Job, JobFinished
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.numbers import percent
 from weibo_tui.storage.entries import FILE_SOURCE, OLDEST_FIRST
 from weibo_tui.storage.history import EVERYTHING, NEWEST_FIRST, History, HistoryFilter, HistoryOrder
+from weibo_tui.workbench import Workbench
 
 _YES = "yes"
 _MARKED, _READABLE = "marked", "readable"
-_BAR_CELLS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,9 @@ class ExportForm(PlanForm[ExportOptions]):
         self._filter = query
         self._order = order
         self._marked = marked
-        self._path = PathInput(str(_default_path()), (".csv",), save=True)
+        self._path = PathInput(
+            str(new_path(Path.home(), f"weibo-history-{date.today():%Y%m%d}", ".csv")), (".csv",), save=True
+        )
         self._count = Static(classes="count")
 
     def compose_fields(self) -> Iterable[Widget]:
@@ -130,81 +129,18 @@ class ExportForm(PlanForm[ExportOptions]):
         self._count.update(safe_content(" · ".join([text, *quoted, *filter_terms(query)])))
 
 
-class ExportLine(Static):
-    """Runs an export in the records thread and shows its progress. It is hidden otherwise."""
-
-    DEFAULT_CSS = """
-    ExportLine { height: auto; padding: 0 1; background: $surface; display: none; }
-    ExportLine.-shown { display: block; }
-    """
-
-    job: Job | None = None
-    """The running export."""
-
-    def start(self, options: ExportOptions) -> None:
-        """Write the file, and copy its path to the clipboard when it is done."""
-        app = get_app(self)
-        self._path = path = options.path
-        job = Job(
-            "export",
-            path.name,
-            lambda wb: wb.iter_export_history(
-                path,
-                options.filter,
-                options.bom,
-                options.guard,
-                options.overwrite,
-                options.readable,
-                options.ids,
-                options.order,
-            ),
-            owner=self,
-        )
-        self.job = app.start_job(job, app.records)
-        self.add_class("-shown")
-        self._show_progress(job)
-
-    def stop(self) -> None:
-        """Stop the export; no file is written, and an existing file stays as it was."""
-        if self.job is not None:
-            self.job.stop()
-            get_app(self).wake_workers()
-
-    def on_job_progress(self) -> None:
-        if self.job is not None:
-            self._show_progress(self.job)
-
-    def on_job_finished(self, message: JobFinished) -> None:
-        self.job = None
-        self.remove_class("-shown")
-        if message.job.outcome == "done":
-            self._announce(message.job)
-        elif message.job.outcome == "stopped":
-            get_app(self).show_message(_("Export stopped. No file was written."))
-
-    def _announce(self, job: Job) -> None:
-        self.app.copy_to_clipboard(str(self._path))
-        count = job.progress.done if job.progress is not None else 0
-        posts = ngettext("{count:,} post", "{count:,} posts", count).format(count=count)
-        text = _("{posts} written, path copied: {path}").format(posts=posts, path=self._path)
-        get_app(self).show_message(text, "success")
-
-    def _show_progress(self, job: Job) -> None:
-        done, total = (job.progress.done, job.progress.total or 0) if job.progress is not None else (0, 0)
-        reading = job.progress is not None and job.progress.stage == "reading"
-        text = _("Reading the labels for {file}") if reading else _("Exporting {file}")
-        share = done / total if total else 0.0
-        figures = "  " + _("{done:,} of {total:,}").format(done=done, total=total) if total else ""
-        self.update(
-            Content.assemble(
-                safe_line(text.format(file=job.title)),
-                "  ",
-                bar(share, _BAR_CELLS, "$primary"),
-                "  ",
-                percent(share, 0),
-                safe_content(figures, "$text-muted"),
-            )
-        )
+def history_export(options: ExportOptions) -> Callable[[Workbench], Iterator[object]]:
+    """Return a function that writes the file of an export."""
+    return lambda wb: wb.iter_export_history(
+        options.path,
+        options.filter,
+        options.bom,
+        options.guard,
+        options.overwrite,
+        options.readable,
+        options.ids,
+        options.order,
+    )
 
 
 def _switch(name: str, label: str, about: str) -> FieldSpec:
@@ -217,13 +153,3 @@ def _count_posts(history: History, query: HistoryFilter) -> int:
         return 0
     files = history.count(replace(query, source=FILE_SOURCE)) if query.source is None else 0
     return history.count(query) - files
-
-
-def _default_path() -> Path:
-    """Return the path of a new file in the home folder."""
-    name = f"weibo-history-{date.today():%Y%m%d}"
-    path, number = Path.home() / f"{name}.csv", 1
-    while path.exists():
-        number += 1
-        path = Path.home() / f"{name}-{number}.csv"
-    return path

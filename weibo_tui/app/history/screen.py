@@ -7,41 +7,37 @@ from dataclasses import replace
 
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.formatting import safe_content, safe_line
+from weibo_tui.app.formatting import safe_content
+from weibo_tui.app.forms.export_line import ExportLine
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.details import EntryDetails
 from weibo_tui.app.history.editing import EditingScreen
-from weibo_tui.app.history.export import ExportForm, ExportLine
+from weibo_tui.app.history.export import ExportForm, history_export
 from weibo_tui.app.history.filter_dialog import FilterDialog, filter_terms
 from weibo_tui.app.history.rows import COLUMNS
-from weibo_tui.app.history.table import EntryTable
 from weibo_tui.app.keymap import bindings
-from weibo_tui.app.widgets.single_line_input import SingleLineInput
+from weibo_tui.app.widgets.filter_line import FilterLine
+from weibo_tui.app.widgets.label_keys import LabelKeys
+from weibo_tui.app.widgets.row_table import RowTable
+from weibo_tui.app.widgets.search_field import SearchField
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
 
-_QUOTE_CELLS = 40
-"""Cells of a post that a question quotes."""
-_NEED_AN_ENTRY = ("delete", "copy", "mark", "newest", "oldest")
+_NEED_AN_ENTRY = ("delete", "copy", "mark", "newest", "oldest", "details")
 _CONDITIONAL = (
     *("search", "filter", "unfilter", "sort", "unmark", "correct", "delete", "undo", "export", "stop_export", "clear"),
 )
 """Actions whose keys are in the footer, or stop working with those."""
 
 
-class SearchField(SingleLineInput):
-    """The search text; the history is searched as it is typed."""
+class HistorySearch(SearchField):
+    """The search text of the history."""
 
     BINDINGS = bindings("history_search")
-    HELP_TEXT = N_("Shows the posts that contain the typed text, upper or lower case, as you type.")
-
-    def action_leave(self) -> None:
-        # Not by a message: the next key may be waiting already, and is the table's.
-        self.screen.set_focus(self.screen.query_one(HistoryBrowser).table)
 
 
 class HistoryScreen(EditingScreen):
@@ -57,14 +53,6 @@ class HistoryScreen(EditingScreen):
     )
     BINDINGS = bindings("history")
     AUTO_FOCUS = "EntryTable"
-    CSS = """
-    HistoryScreen SearchField { background: $surface; }
-    HistoryScreen SearchField:focus { background: $boost; }
-    HistoryScreen SearchField > .input--placeholder { color: $text-muted; }
-    HistoryScreen .filters { height: auto; padding: 0 1; display: none; }
-    HistoryScreen .filters.-shown { display: block; }
-    HistoryScreen .labels { height: 1; padding: 0 1; }
-    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,10 +62,10 @@ class HistoryScreen(EditingScreen):
         self._filter_terms: list[str] = []
 
     def compose_body(self) -> Iterable[Widget]:
-        yield SearchField()
-        yield Static(classes="filters")
+        yield HistorySearch()
+        yield FilterLine()
         yield HistoryBrowser()
-        yield Static(classes="labels")
+        yield LabelKeys(classes="labels")
         yield ExportLine()
 
     def on_mount(self) -> None:
@@ -114,7 +102,7 @@ class HistoryScreen(EditingScreen):
         self.browser.go_to(analysis, EVERYTHING)
         self.set_focus(self.browser.table)
 
-    def on_history_browser_changed(self) -> None:
+    def on_row_browser_changed(self) -> None:
         self.browser.table.placeholder = self._placeholder()
         self._show_filter(self.browser.filter)
         self.show_labels()
@@ -139,23 +127,15 @@ class HistoryScreen(EditingScreen):
         if terms == self._filter_terms:
             return
         self._filter_terms = terms
-        hint = "   " + _("{key} clears").format(key=self.key("history.unfilter"))
-        filters = self.query_one(".filters", Static)
-        filters.set_class(bool(terms), "-shown")
-        filters.update(Content.assemble(safe_line(" · ".join(terms), "$secondary"), (hint, "$text-muted")))
+        self.query_one(FilterLine).show(terms, self.key("history.unfilter"))
 
     def _placeholder(self) -> Content:
         """Return the text for an empty table."""
         if self.browser.total is None:
             return Content("")
         if self.browser.filter.text:
-            in_field = self.query_one(SearchField).has_focus
-            twice, once = (
-                _("No matches. Press {key} twice to clear the search."),
-                _("No matches. {key} clears the search."),
-            )
-            text, key = twice if in_field else once, "history.back"
-        elif self.browser.filter != EVERYTHING:
+            return safe_content(self.query_one(SearchField).no_matches(self.key("history.back")))
+        if self.browser.filter != EVERYTHING:
             text, key = _("No entry matches. {key} clears the filter."), "history.unfilter"
         elif not self.app.settings.history:
             text, key = _("Predictions are not recorded. Press {key} to turn the history on."), "app.settings"
@@ -203,27 +183,27 @@ class HistoryScreen(EditingScreen):
             query = replace(query, uncertain=None if query.uncertain else True)
         else:
             query = replace(query, corrected=None if query.corrected else True)
-        if getattr(query, condition) or self.browser.entry is None:
+        if getattr(query, condition) or self.browser.row is None:
             self.browser.apply_filter(query)
         else:
-            self.browser.go_to(self.browser.entry, query)
+            self.browser.go_to(self.browser.row, query)
 
     def action_sort(self) -> None:
         self.run_task(self._sort())
 
     async def _sort(self) -> None:
         order = self.browser.order
-        answers = [(column.sort, column.title_in(order)) for column in COLUMNS]
+        answers = [(column.order.column, column.title_in(order)) for column in COLUMNS]
         question = _("Sort by (choose the same column again to reverse):")
         answer = await self.app.push_screen_wait(ChoiceDialog(question, answers, order.column))
         for column in COLUMNS:
-            if column.sort == answer:
+            if column.order.column == answer:
                 self.browser.sort(column.next_order(order))
 
     def action_reverse(self) -> None:
         self.browser.sort(self.browser.order.reversed)
 
-    def on_entry_table_heading_clicked(self, event: EntryTable.HeadingClicked) -> None:
+    def on_row_table_heading_clicked(self, event: RowTable.HeadingClicked) -> None:
         self.browser.sort(event.column.next_order(self.browser.order))
 
     def action_back(self) -> None:
@@ -238,7 +218,7 @@ class HistoryScreen(EditingScreen):
     # ---- actions on entries
 
     def action_copy(self) -> None:
-        entry = self.browser.entry
+        entry = self.browser.row
         if isinstance(entry, Analysis):
             self.app.copy_to_clipboard(entry.text)
             self.show_message(_("Copied the post."), "success")
@@ -269,8 +249,8 @@ class HistoryScreen(EditingScreen):
             self.show_message(_("The history is empty now."), "success")
 
     def action_to_prompt(self) -> None:
-        if isinstance(self.browser.entry, Analysis):
-            self.app.edit_in_prompt(self.browser.entry.text)
+        if isinstance(self.browser.row, Analysis):
+            self.app.edit_in_prompt(self.browser.row.text)
 
     # ---- export
 
@@ -282,7 +262,7 @@ class HistoryScreen(EditingScreen):
         ids = tuple(entry.id for entry in marked if entry.id is not None)
         options = await self.app.push_screen_wait(ExportForm(self.browser.filter, ids, self.browser.order))
         if options is not None:
-            self.query_one(ExportLine).start(options)
+            self.query_one(ExportLine).start(options.path, history_export(options))
             self._update_keys()
 
     def action_stop_export(self) -> None:
@@ -296,13 +276,16 @@ class HistoryScreen(EditingScreen):
     def action_oldest(self) -> None:
         self.browser.go_to_last()
 
+    def action_details(self) -> None:
+        self.browser.open_details()
+
     def action_refresh(self) -> None:
         self.browser.refresh_entries()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if not self.is_mounted:
             return True
-        entry, filtered = self.browser.entry, self.browser.filter != EVERYTHING
+        entry, filtered = self.browser.row, self.browser.filter != EVERYTHING
         if action in _NEED_AN_ENTRY:
             return entry is not None
         exporting = self.query_one(ExportLine).job is not None

@@ -22,7 +22,7 @@ MAX_TICKS = 5
 _MIN_BUCKETS_TO_CUT = 40
 _MIN_PLOT_WIDTH = 6  # cells; a narrower plot has no labels at its side
 _LABEL_WIDTH = 12  # cells for a label below
-_DOTS_X, _DOTS_Y = 2, 4  # dots in a cell
+DOTS_X, DOTS_Y = 2, 4  # dots in a cell
 
 Part = Literal["title", "axis", "label", "note", "raw", "curve"]
 
@@ -70,13 +70,13 @@ def draw(
     below = 2 if height >= 8 else 1 if height >= 3 else 0
     x = _x_axis(series, width - gutter)
     plot = _plot(series, x, y, width - gutter, height - below, log_y, smoothing)
-    rows = [[*side, *row] for side, row in zip(_side_labels(y, height - below, gutter), plot, strict=True)]
+    rows = [[*side, *row] for side, row in zip(side_labels(y, height - below, gutter), plot, strict=True)]
     columns = _tick_columns(x, width - gutter)
     if below > 1:
         line = "".join("┴" if column in columns else "─" for column in range(width - gutter))
         rows.append([StyledText(" " * (gutter - 1) + "└" * (gutter > 0) + line, AXIS)])
     if below:
-        rows.append([StyledText(" " * gutter + _bottom_labels(columns, width - gutter), LABEL)])
+        rows.append([StyledText(" " * gutter + bottom_labels(columns, width - gutter), LABEL)])
     return rows
 
 
@@ -132,14 +132,14 @@ def _x_axis(series: Sequence[Series], width: int) -> Axis:
     return Axis(first, last, (*ends, *inner))
 
 
-def _side_labels(y: Axis, height: int, gutter: int) -> list[StyledRow]:
+def side_labels(y: Axis, height: int, gutter: int) -> list[StyledRow]:
     """Return the labels left of the plot's rows. Where two share a row, the outer ones come first."""
     if not gutter:
         return [[] for _row in range(height)]
-    base, factor = y.scale(height * _DOTS_Y)
+    base, factor = y.scale(height * DOTS_Y)
     labels: dict[int, str] = {}
     for position, label in (y.ticks[0], y.ticks[-1], *y.ticks[1:-1]):
-        labels.setdefault(height - 1 - int(base + factor * position + 0.5) // _DOTS_Y, label)
+        labels.setdefault(height - 1 - int(base + factor * position + 0.5) // DOTS_Y, label)
     return [
         [StyledText(labels.get(row, "").rjust(gutter - 1), LABEL), StyledText("┤" if row in labels else "│", AXIS)]
         for row in range(height)
@@ -148,14 +148,14 @@ def _side_labels(y: Axis, height: int, gutter: int) -> list[StyledRow]:
 
 def _tick_columns(x: Axis, width: int) -> dict[int, str]:
     """Return the label of each tick by its cell."""
-    base, factor = x.scale(width * _DOTS_X)
+    base, factor = x.scale(width * DOTS_X)
     columns: dict[int, str] = {}
     for position, label in x.ticks:
-        columns.setdefault(int(base + factor * position + 0.5) // _DOTS_X, label)
+        columns.setdefault(int(base + factor * position + 0.5) // DOTS_X, label)
     return columns
 
 
-def _bottom_labels(columns: dict[int, str], width: int) -> str:
+def bottom_labels(columns: dict[int, str], width: int) -> str:
     """Return the labels below their ticks, the outer ones first. A label that would touch another is left out."""
     cells = [" "] * width
     for column, label in columns.items():
@@ -192,8 +192,8 @@ def _plot(
     ends = [(item.color, put(item, "curve", smooth)) for item, smooth in drawn]
     for color, end in ends:
         if end is not None and len(ends) > 1:
-            characters[end[2] // _DOTS_Y][end[0] // _DOTS_X] = marker(color)
-            styles[end[2] // _DOTS_Y][end[0] // _DOTS_X] = CellStyle("curve", color)
+            characters[end[2] // DOTS_Y][end[0] // DOTS_X] = marker(color)
+            styles[end[2] // DOTS_Y][end[0] // DOTS_X] = CellStyle("curve", color)
     for row_characters, row_styles in zip(characters, styles, strict=True):
         pairs = groupby(zip(row_characters, row_styles, strict=True), key=itemgetter(1))
         yield [StyledText("".join(character for character, _style in run), style) for style, run in pairs]
@@ -212,8 +212,8 @@ class BrailleCanvas:
     """A grid of dots, 2 × 4 to each of `width` × `height` cells. Dots count from the left and from the top."""
 
     def __init__(self, width: int, height: int) -> None:
-        self.width = width * _DOTS_X
-        self.height = height * _DOTS_Y
+        self.width = width * DOTS_X
+        self.height = height * DOTS_Y
         # One integer per column and one bit per dot: curves consist of vertical lines, which are then one operation.
         self._columns = [0] * self.width
 
@@ -237,14 +237,14 @@ class BrailleCanvas:
 
     def cells(self) -> Iterator[tuple[int, int, str]]:
         """Yield the column, row and character of each cell that has a dot."""
-        for column in range(self.width // _DOTS_X):
-            left, right = self._columns[column * _DOTS_X], self._columns[column * _DOTS_X + 1]
+        for column in range(self.width // DOTS_X):
+            left, right = self._columns[column * DOTS_X], self._columns[column * DOTS_X + 1]
             row = 0
             while left or right:
                 if left & 15 or right & 15:
                     yield column, row, _BRAILLE[left & 15][right & 15]
-                left >>= _DOTS_Y
-                right >>= _DOTS_Y
+                left >>= DOTS_Y
+                right >>= DOTS_Y
                 row += 1
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain, islice, zip_longest
+from pathlib import Path
 
 from textual import events
 from textual.content import Content
@@ -82,6 +83,11 @@ class Card(Widget):
     @property
     def entry(self) -> Entry | None:
         """The entry of the history that the card shows, if there is one."""
+        return None
+
+    @property
+    def labeled_file(self) -> Path | None:
+        """The labeled file that the card shows, if there is one."""
         return None
 
     @property
@@ -244,6 +250,10 @@ class FileCard(Card):
     @property
     def entry(self) -> Entry | None:
         return self.file
+
+    @property
+    def labeled_file(self) -> Path | None:
+        return self.file.out
 
     @property
     def clipboard(self) -> tuple[str, str]:

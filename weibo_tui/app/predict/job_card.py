@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from textual.content import Content
 
@@ -99,6 +100,10 @@ class LabelingCard(JobCard):
     @property
     def clipboard(self) -> tuple[str, str]:
         return str(self.config.out.absolute()), _("Copied the path of the labeled file.")
+
+    @property
+    def labeled_file(self) -> Path | None:
+        return self.config.out.absolute() if self.result is not None else None
 
     def handle_event(self, event: object) -> None:
         if isinstance(event, LabelingResult):

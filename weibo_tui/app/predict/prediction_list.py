@@ -34,7 +34,7 @@ def _has_prediction(card: Card) -> bool:
 
 
 CARD_ACTIONS: Mapping[str, Callable[[Card], bool]] = {
-    "open": lambda card: isinstance(card, PostCard),
+    "open": lambda card: isinstance(card, PostCard) or card.labeled_file is not None,
     "copy_card": lambda _card: True,
     "copy_as": _has_prediction,
     "correct": _has_prediction,
@@ -53,8 +53,8 @@ class PredictionList(CardList, inherit_bindings=False):
     HELP_TEXT = N_(
         "The cards: posts and their predictions, newest last. The selected card can be opened (all labels, "
         "full post), copied, corrected, predicted again with another adapter, shown in the history or "
-        "deleted. A digit gives the post the label that has it on the opened card, 0 removes that label. "
-        "Any other letter goes back to the prompt and is typed there."
+        "deleted. A labeled file opens as a table. A digit gives the post the label that has it on the opened "
+        "card, 0 removes that label. Any other letter goes back to the prompt and is typed there."
     )
     BINDINGS = bindings("cards")
 
@@ -154,6 +154,13 @@ class PredictionList(CardList, inherit_bindings=False):
     def on_card_actions_changed(self, message: Card.ActionsChanged) -> None:
         message.stop()
         self.update_actions()
+
+    def action_open(self) -> None:
+        """Open the labeled file of a card on the files screen, or open and fold the card of a post."""
+        if self.cursor is not None and (path := self.cursor.labeled_file) is not None:
+            get_app(self).run_task(get_app(self).open_file_rows(path), node=self)
+        else:
+            super().action_open()
 
     def action_predict_again(self) -> None:
         if self.cursor is not None:

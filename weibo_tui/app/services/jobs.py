@@ -23,7 +23,20 @@ from weibo_tui.workbench import Workbench
 
 State = Literal["queued", "waiting", "working", "paused", "stopping", "done", "stopped", "failed"]
 Outcome = Literal["done", "stopped", "failed"]
-Kind = Literal["train", "pretrain", "predict", "label", "evaluate", "audit", "export", "import", "download"]
+Kind = Literal[
+    "train",
+    "pretrain",
+    "predict",
+    "label",
+    "evaluate",
+    "audit",
+    "export",
+    "import",
+    "download",
+    "open",
+    "report",
+    "estimate",
+]
 
 ALERT_SECONDS = 15.0
 _TITLE_CELLS = 24
@@ -142,7 +155,7 @@ def window_title(job: Job) -> str:
 def describe_job(job: Job) -> Content:
     """Return kind, progress and remaining time of a job, for the status bar."""
     # "label" and "train" alone are nouns in the catalog: a column, and a split.
-    kind = {"label": "labeling", "train": "training"}.get(job.kind, job.kind)
+    kind = {"label": "labeling", "train": "training", "open": "reading"}.get(job.kind, job.kind)
     text = display_name(kind)
     if job.kind != "download":
         text += f" {truncate_cells(job.title, _TITLE_CELLS)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from textual.binding import ActiveBinding, Binding
@@ -320,14 +321,17 @@ class TrainScreen(MainScreen):
 
     async def _train_on_legacy_data(self) -> None:
         legacy = await self.app.records.call(lambda _wb: LegacyProject.find())
-        if legacy.data is not None:
-            self.form_values["train"]["files"] = [legacy.data.absolute()]
-        await self.start_training()
+        await self.start_training(data=legacy.data)
 
-    async def start_training(self, base: str = "") -> None:
-        """Ask for a training's plan, with `base` selected if it is given, and start it."""
+    async def start_training(self, base: str = "", data: Path | None = None) -> None:
+        """Ask for a training's plan, with `base` and the file `data` chosen if they are given, and start it."""
+        values = self.form_values["train"]
+        if data is not None:
+            values["files"] = [data.absolute()]
+            for name in ("sheet", "text_column", "label_column", "labels", "map"):  # of the files before
+                values.pop(name, None)
         await self.app.refresh_catalog()
-        plan = await self.app.push_screen_wait(TrainingForm(self.form_values["train"], base))
+        plan = await self.app.push_screen_wait(TrainingForm(values, base))
         if plan is not None:
             self.follow(Job("train", plan.name, lambda wb: wb.iter_train(plan), owner=self, base=plan.base))
 

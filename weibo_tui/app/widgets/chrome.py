@@ -49,7 +49,7 @@ class Navigation(Horizontal):
     Navigation.-shortest _Tab.-current { display: block; }
     """
 
-    SCREENS = ("predict", "train", "history", "models")
+    SCREENS = ("predict", "train", "history", "models", "files")
 
     def __init__(self, current: str, keymap: Mapping[str, str]) -> None:
         super().__init__()

@@ -14,24 +14,35 @@ from weibo_tui.datasets.windows import DAY
 from weibo_tui.display_names import label_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list, join_sentences, language_tag
+from weibo_tui.locale import language_tag
 from weibo_tui.paths import is_same
 from weibo_tui.presentation.estimates import estimation_notes
 from weibo_tui.presentation.numbers import NO_FIGURE, number, percent
 from weibo_tui.presentation.report.chart import timeline
 from weibo_tui.presentation.report.sampling import sampling_figures, sampling_notes
+from weibo_tui.presentation.report.sentences import (
+    MAX_LABELS,
+    around_term,
+    group_note,
+    group_title,
+    interval,
+    post_facts,
+    post_lists,
+    summary,
+    term_notes,
+    timeline_keys,
+    timeline_note,
+)
 from weibo_tui.storage.export import write_csv
 from weibo_tui.text.html import escape
 from weibo_tui.version import __version__
-from weibo_tui.workbench.estimation import MIN_WINDOW, Estimate
-from weibo_tui.workbench.report import FIGURES, Report, ReportedPost, ReportedTerm
+from weibo_tui.workbench.estimation import Estimate
+from weibo_tui.workbench.report import FIGURES, Report, ReportedPost
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE = Path(__file__).with_name("style.css")
 _MAX_POST = 300  # characters
 _MAX_NAME = 40
-_AROUND_TERM = 20  # characters of an example on each side
-_MAX_LABELS = 6  # in the first sentence, of timelines, and as columns
 _MAX_WINDOWS = 120  # rows of the table
 
 
@@ -117,23 +128,18 @@ def _share_cell(share: float | None) -> str:
     return f'<td>{percent(share)}<span class="bar" style="--width:{100 * share:.1f}%"></span></td>'
 
 
-def _interval(estimate: Estimate) -> str:
-    return NO_FIGURE if estimate.low is None else f"{percent(estimate.low)} – {percent(estimate.high)}"
-
-
 # What is in the file
 
 
 def _summary(report: Report) -> Iterator[str]:
     whole = {estimate.label: estimate for estimate in report.estimation.of_file}
-    sentence = _sentence([whole[label] for label in report.labels[:_MAX_LABELS]])
-    yield f'<section><p class="lead">{escape(sentence, 2000)}</p>'
+    yield f'<section><p class="lead">{escape(summary(report), 2000)}</p>'
     yield _paragraphs(report.estimation.warnings, "warning")
     rows = (
         (
             escape(label_name(label)),
             _share_cell(estimate.share),
-            _cell(_interval(estimate)),
+            _cell(interval(estimate)),
             _share_cell(estimate.uncorrected),
         )
         for label, estimate in whole.items()
@@ -143,55 +149,25 @@ def _summary(report: Report) -> Iterator[str]:
     yield "</section>\n"
 
 
-def _sentence(estimates: Sequence[Estimate]) -> str:
-    """Return the share of each label with its interval, the model's count, and what they rest on."""
-    first = estimates[0]
-    if first.share is None:
-        counted = join_list(f"{label_name(one.label)} {percent(one.uncorrected)}" for one in estimates)
-        message = _(
-            "The model counts {shares} in {rows} posts. Its errors are not corrected, as no post has a human label."
-        )
-        return message.format(shares=counted, rows=f"{first.rows:,}")
-    shares = join_list(f"{label_name(one.label)} {percent(one.share)} ({_interval(one)})" for one in estimates)
-    alone = join_list(percent(one.uncorrected) for one in estimates)
-    basis = _("Human labels: {n} of {rows} posts, {errors} of them unlike the model's.")
-    return join_sentences(
-        _("Estimated share of posts, with 95% interval: {shares}.").format(shares=shares),
-        _("The model alone counts {shares}.").format(shares=alone),
-        basis.format(n=f"{first.n:,}", rows=f"{first.rows:,}", errors=f"{first.disagreements:,}"),
-    )
-
-
 def _timeline(report: Report, numbers: str) -> Iterator[str]:
-    by = report.estimation.by
+    by, note = report.estimation.by, timeline_note(report)
     if by is None:
-        text = _("No row has a date that can be read, so there is no timeline.")
-        yield _section(_("Over time"), _paragraphs([text]))
+        yield _section(_("Over time"), _paragraphs([note]))
         return
     windows = [estimate for estimate in report.estimation.estimates if estimate.window is not None]
     shown = [estimate for estimate in windows if estimate.label in report.labels]
-    has_intervals = any(estimate.share is not None for estimate in shown)
     charts = [
         timeline(label, report.days, [one for one in shown if one.label == label], by)
-        for label in report.labels[:_MAX_LABELS]
+        for label in report.labels[:MAX_LABELS]
     ]
-    keys = [("", _("model count of a day, uncorrected")), (" volume", _("rows a day"))]
-    notes = []
-    if has_intervals:
-        of_day, of_week = _("share of a day, with 95% interval"), _("share of a week, with 95% interval")
-        keys.append((" step", of_day if by == DAY else of_week))
-    elif report.estimation.of_file[0].n:
-        message = _("No window has {least} human labels of its own, so none has an interval.")
-        notes.append(message.format(least=MIN_WINDOW))
-    else:
-        notes.append(_("No row has a human label, so nothing here has an interval."))
+    notes = [note] if note else []
     header = [_("day") if by == DAY else _("week"), _("label"), _("share"), _("95% interval"), _("predicted")]
     rows = (
         (
             escape(estimate.window),
             _cell(label_name(estimate.label)),
             _share_cell(estimate.share),
-            _cell(_interval(estimate)),
+            _cell(interval(estimate)),
             _share_cell(estimate.uncorrected),
             _cell(f"{estimate.n:,}"),
             _cell(f"{estimate.rows:,}"),
@@ -203,7 +179,7 @@ def _timeline(report: Report, numbers: str) -> Iterator[str]:
     if len(shown) > _MAX_WINDOWS:
         message = _("The table has the first {number} rows. All are in {numbers}.")
         notes.append(message.format(number=_MAX_WINDOWS, numbers=numbers))
-    legend = "".join(f'<span class="key{kind}">{escape(words)}</span>' for kind, words in keys)
+    legend = "".join(f'<span class="key {kind}">{escape(name)}</span>' for kind, name in timeline_keys(report))
     title = _("Table")
     details = f"<details><summary>{escape(title)}</summary>{table}</details>"
     yield _section(_("Over time"), *charts, f'<p class="soft">{legend}</p>', _paragraphs(notes, "soft"), details)
@@ -219,50 +195,26 @@ def _terms(report: Report) -> Iterator[str]:
                 _cell(f"{found.term.posts:,}"),
                 _cell(f"{found.term.others:,}"),
                 _cell(number(found.term.score, 1)),
-                f'<td class="text">{escape(_around(found))}</td>',
+                f'<td class="text">{escape(around_term(found))}</td>',
             )
             for found in terms
         )
         tables.append(f"<div><h3>{escape(label_name(label))}</h3>{_table(header, rows)}</div>")
-    sampling = report.sampling
-    counted = _("Terms are counted once in each of {number} different texts.")
-    if sampling.terms_of < sampling.texts:
-        counted = _("Terms are counted once in each text of a random sample of {number} of {texts} different ones.")
-    notes = [counted.format(number=f"{sampling.terms_of:,}", texts=f"{sampling.texts:,}")]
-    if tables:
-        notes.append(
-            _(
-                "z is the difference of the log odds over its standard deviation (Monroe et al. 2008). At most 5% of "
-                "the terms are expected to be here by chance."
-            )
-        )
-    else:
-        notes.insert(0, _("No term is clearly more frequent with one label than with others."))
-    parts = f'<div class="columns terms">{"".join(tables)}</div>', _paragraphs(notes, "soft")
+    parts = f'<div class="columns terms">{"".join(tables)}</div>', _paragraphs(term_notes(report), "soft")
     yield _section(_("Words the model's labels differ by"), *parts)
 
 
-def _around(found: ReportedTerm) -> str:
-    """Return the part of the example with the term, if it is written there as it is."""
-    text = " ".join(found.example.split())
-    at = max(text.casefold().find(found.term.text), 0)
-    begin, end = max(0, at - _AROUND_TERM), at + len(found.term.text) + _AROUND_TERM
-    return ("…" if begin else "") + text[begin:end] + ("…" if end < len(text) else "")
-
-
 def _groups(report: Report) -> Iterator[str]:
-    titles = {"emoticons": _("Emoticons"), "hashtags": _("Hashtags"), "places": _("Places")}
-    labels = report.labels[:_MAX_LABELS]
+    labels = report.labels[:MAX_LABELS]
     for kind, estimates in report.groups.items():
         by_name: dict[str | None, dict[str, Estimate]] = {}
         for estimate in estimates:
             by_name.setdefault(estimate.window, {})[estimate.label] = estimate
-        header = [titles[kind], _("rows"), _("human labels")]
+        header = [group_title(kind), _("rows"), _("human labels")]
         for label in labels:
             header += [_("{label}, predicted").format(label=label_name(label)), _("share, 95% interval")]
         rows = (_group_row(name, [by_label[label] for label in labels]) for name, by_label in by_name.items())
-        note = _("There is an interval where {least} rows have a human label.").format(least=MIN_WINDOW)
-        yield _section(titles[kind], _table(header, rows), _paragraphs([note], "soft"))
+        yield _section(group_title(kind), _table(header, rows), _paragraphs([group_note()], "soft"))
 
 
 def _group_row(name: str | None, estimates: Sequence[Estimate]) -> list[str]:
@@ -272,43 +224,25 @@ def _group_row(name: str | None, estimates: Sequence[Estimate]) -> list[str]:
         _cell(f"{estimates[0].n:,}"),
     ]
     for one in estimates:
-        interval = NO_FIGURE if one.share is None else f"{percent(one.share)} ({_interval(one)})"
-        cells += [_share_cell(one.uncorrected), _cell(interval)]
+        share = NO_FIGURE if one.share is None else f"{percent(one.share)} ({interval(one)})"
+        cells += [_share_cell(one.uncorrected), _cell(share)]
     return cells
 
 
 def _posts(report: Report) -> Iterator[str]:
-    parts = [
-        _post_list(_("Typical of {label}: highest confidence").format(label=label_name(label)), posts)
-        for label, posts in report.typical.items()
-    ]
-    typical = f'<div class="columns">{"".join(f"<div>{part}</div>" for part in parts)}</div>'
-    others = [
-        _post_list(_("Most uncertain"), report.uncertain),
-        _post_list(_("Human label differs from the model's"), report.disagreeing),
-        _post_list(_("Most repeated"), report.repeated),
-    ]
-    if any(parts) or any(others):
-        yield _section(_("Posts"), typical, *others)
+    lists = [_post_list(title, posts) for title, posts in post_lists(report)]
+    typical, others = lists[: len(report.typical)], lists[len(report.typical) :]
+    if lists:
+        columns = "".join(f"<div>{part}</div>" for part in typical)
+        yield _section(_("Posts"), f'<div class="columns">{columns}</div>', *others)
 
 
 def _post_list(title: str, posts: Sequence[ReportedPost]) -> str:
-    if not posts:
-        return ""
-    items = "".join(f"<li><p>{escape(post.text, _MAX_POST)}</p><small>{_about(post)}</small></li>" for post in posts)
+    items = "".join(
+        f"<li><p>{escape(post.text, _MAX_POST)}</p><small>{escape(' · '.join(post_facts(post)))}</small></li>"
+        for post in posts
+    )
     return f'<h3>{escape(title)}</h3><ol class="posts">{items}</ol>'
-
-
-def _about(post: ReportedPost) -> str:
-    parts = [_("row {number}").format(number=f"{post.row:,}")]
-    if post.predicted:
-        confidence = "" if post.confidence is None else f" {percent(post.confidence)}"
-        parts.append(_("model: {label}").format(label=label_name(post.predicted)) + confidence)
-    if post.answer:
-        parts.append(_("human: {label}").format(label=label_name(post.answer)))
-    if post.times > 1:
-        parts.append(_("{times} times").format(times=f"{post.times:,}"))
-    return escape(" · ".join(parts))
 
 
 def _sampling(report: Report) -> Iterator[str]:

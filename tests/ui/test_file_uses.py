@@ -1,0 +1,143 @@
+"""Keys of an opened file that lead to annotation, estimates, the report and a training, and back to its rows."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from labeled_posts import posts, write
+from models_page import question, screen_of
+from stage import app_of, drawn, play, press, until
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from weibo_tui.app.dialogs import ChoiceDialog
+from weibo_tui.app.files.annotate import AnnotateScreen
+from weibo_tui.app.files.estimate import EstimateScreen
+from weibo_tui.app.files.figures import FigureList
+from weibo_tui.app.files.report import ReportScreen
+from weibo_tui.app.files.screen import FilesScreen
+from weibo_tui.app.forms.file_list import FileList
+from weibo_tui.app.forms.path_dialog import PathDialog
+from weibo_tui.app.train.training_form import TrainingForm
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write(tmp_path / "data.csv", posts(300, 60))
+
+
+async def show_file(pilot: Pilot[None], path: Path) -> FilesScreen:
+    """Open a file on the files screen and wait until its rows can be filtered."""
+    await app_of(pilot).open_file_rows(path)
+    screen: FilesScreen = await screen_of(pilot, FilesScreen)
+    await until(pilot, lambda: screen.view.browser.is_ready and screen.view.browser.total == 300)
+    return screen
+
+
+async def label(pilot: Pilot[None], queue: int, keys: str) -> None:
+    """Label posts of a queue, 0 for the sample, and close the screen."""
+    await press(pilot, "a")
+    await screen_of(pilot, ChoiceDialog)
+    await press(pilot, *["down"] * queue, "enter")
+    screen = await screen_of(pilot, AnnotateScreen)
+    for key in keys:
+        await until(pilot, lambda: screen._shown_at is not None)
+        await press(pilot, key)
+    await press(pilot, "escape")
+    await screen_of(pilot, FilesScreen)
+
+
+def test_enter_on_a_line_of_the_report_opens_its_rows(home: Path, data: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        files = await show_file(pilot, data)
+        await press(pilot, "r")
+        report = await screen_of(pilot, ReportScreen)
+        lines = report.query_one(FigureList)
+        await until(pilot, lambda: lines.lines)
+        await press(pilot, "right", "down")
+        assert lines.current is not None
+        rows, place = lines.current.rows, (report.view.section, report.view.cursor)
+        await press(pilot, "enter")
+        await screen_of(pilot, FilesScreen)
+        await until(pilot, lambda: files.view.browser.filter == rows)
+        await until(pilot, lambda: 0 < (files.view.browser.total or 0) < 300)
+
+        known = report.view.report
+        await press(pilot, "r")
+        again = await screen_of(pilot, ReportScreen)
+        await until(pilot, lambda: again.query_one(FigureList).lines)
+        assert again.view.report is known  # it is not computed again
+        assert (again.view.section, again.view.cursor) == place
+
+    play(scene)
+
+
+def test_post_of_the_report_is_under_the_cursor(home: Path, data: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        files = await show_file(pilot, data)
+        await press(pilot, "r")
+        report = await screen_of(pilot, ReportScreen)
+        await until(pilot, lambda: report.query_one(FigureList).lines)
+        await press(pilot, "left", "left")
+        line = report.query_one(FigureList).current
+        assert line is not None and line.number is not None
+        await press(pilot, "enter")
+        await screen_of(pilot, FilesScreen)
+        await until(pilot, lambda: files.view.browser.row is not None and files.view.browser.row.number == line.number)
+
+    play(scene)
+
+
+def test_sample_answers_count_in_estimates_and_report(home: Path, data: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await show_file(pilot, data)
+        await label(pilot, 0, "12" * 10)
+        await press(pilot, "p")
+        estimates = await screen_of(pilot, EstimateScreen)
+        await until(pilot, lambda: estimates.result is not None)
+        assert estimates.result.of_file[0].n == 20
+        await press(pilot, "escape", "r")
+        report = await screen_of(pilot, ReportScreen)
+        await until(pilot, lambda: report.view.report is not None)
+        assert report.view.report.estimation.of_file == estimates.result.of_file
+        await press(pilot, "escape")
+        await label(pilot, 0, "1")
+        await press(pilot, "r")
+        report = await screen_of(pilot, ReportScreen)
+        await until(pilot, lambda: report.view.report is not None)
+        assert report.view.report.estimation.of_file[0].n == 21  # the answer since is in it
+
+    play(scene)
+
+
+def test_training_form_gets_answers_that_are_in_no_sample(home: Path, data: Path, tmp_path: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await show_file(pilot, data)
+        await label(pilot, 0, "1" * 3)
+        await label(pilot, 1, "1212")
+        await press(pilot, "t")
+        (await screen_of(pilot, PathDialog)).query_one(Input).value = str(tmp_path / "train.csv")
+        await press(pilot, "enter")
+        await screen_of(pilot, ChoiceDialog)
+        assert "negative 2, positive 2" in question(pilot)
+        await press(pilot, "enter")
+        form = await screen_of(pilot, TrainingForm)
+        assert form.query_one(FileList).files == [tmp_path / "train.csv"]
+        with (tmp_path / "train.csv").open(encoding="utf-8-sig", newline="") as file:
+            assert sorted(row["label"] for row in csv.DictReader(file)) == ["negative"] * 2 + ["positive"] * 2
+
+    play(scene)
+
+
+def test_keys_need_labels_and_answers(home: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "plain.csv", [{"text": f"第{at}天"} for at in range(300)])
+
+    async def scene(pilot: Pilot[None]) -> None:
+        files = await show_file(pilot, path)
+        working = {name for name in ("annotate", "estimate", "report", "train") if files.view.check_action(name, ())}
+        assert working == {"annotate"}
+        assert "a Annotate" in drawn(pilot) and "r Report" not in drawn(pilot)
+
+    play(scene, (160, 40))

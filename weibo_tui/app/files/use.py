@@ -1,0 +1,72 @@
+"""Uses of an opened file: annotation, estimates, a report, and training data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from weibo_tui.app.base import BaseApp
+from weibo_tui.app.dialogs import ChoiceDialog
+from weibo_tui.app.files.annotate import AnnotateScreen
+from weibo_tui.app.files.estimate import EstimateScreen
+from weibo_tui.app.files.report import ReportScreen, ReportView
+from weibo_tui.app.forms.path_dialog import PathDialog
+from weibo_tui.display_names import label_name
+from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list, ngettext
+from weibo_tui.workbench.annotation_results import TrainingRows
+from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
+
+_MAX_REPORTS = 3
+
+
+class FileUse:
+    """Opens the screens of a file. The last reports are kept, because a large file takes a minute."""
+
+    def __init__(self) -> None:
+        self._reports: dict[str, ReportView] = {}
+
+    async def annotate(self, app: BaseApp, file: OpenedFile, info: FileInfo) -> None:
+        """Ask which posts to label, and open the screen for it."""
+        queues = [
+            ("sample", _("A random sample: for shares, reports and scores")),
+            ("teach", _("Posts for training: those that the model is least sure of")),
+        ]
+        answer = await app.push_screen_wait(ChoiceDialog(_("Which posts do you want to label?"), queues))
+        if answer is not None:
+            app.push_screen(AnnotateScreen(file, info, "teach" if answer == "teach" else "sample"))
+
+    def estimate(self, app: BaseApp, file: OpenedFile, info: FileInfo) -> None:
+        """Open the estimates."""
+        app.push_screen(EstimateScreen(file, info))
+
+    def report(self, app: BaseApp, file: OpenedFile, info: FileInfo) -> None:
+        """Open the report, where it was left."""
+        view = self._reports.pop(info.fingerprint, None) or ReportView()
+        self._reports = dict([*self._reports.items(), (info.fingerprint, view)][-_MAX_REPORTS:])
+        app.push_screen(ReportScreen(file, info, view))
+
+    async def train(self, app: BaseApp, info: FileInfo) -> None:
+        """Write the answers that can be trained on to a file, and open the training form with it."""
+        proposed = str(info.path.with_name(f"{info.path.stem}-training.csv"))
+        dialog = PathDialog(_("Write the posts and labels to train on to"), proposed, save=True)
+        path: Path | None = await app.push_screen_wait(dialog)
+        if path is None:
+            return
+        overwrite = dialog.overwrite
+        rows = await app.records.call(lambda wb: wb.training_rows(info.posts, path, overwrite))
+        answers = [("train", _("Open the training form")), ("later", _("Not now"))]
+        if await app.push_screen_wait(ChoiceDialog("\n".join(_training_notes(rows)), answers)) == "train":
+            await app.open_training_form(data=path)
+
+
+def _training_notes(rows: TrainingRows) -> Iterator[str]:
+    """Yield what was written, and what was left out."""
+    counts = join_list(f"{label_name(label)} {number:,}" for label, number in rows.labels.items())
+    yield _("Written to train on: {counts}.").format(counts=counts)
+    if rows.barred:
+        yield ngettext(
+            "{number:,} post was left out, because its text is in a sample.",
+            "{number:,} posts were left out, because their texts are in a sample.",
+            rows.barred,
+        ).format(number=rows.barred)

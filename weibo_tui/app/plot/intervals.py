@@ -1,0 +1,33 @@
+"""An estimate with its interval, drawn in a line of text."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+SHARE, MODEL = "●", "◇"
+"""Markers of the estimated share and of the model's count."""
+
+
+def interval_bar(
+    width: int, color: str, model: float, share: float | None, low: float | None, high: float | None
+) -> Content:
+    """Return an axis from 0 to 1 of `width` cells with the model's count and, where it exists, the interval."""
+
+    def cell(position: float) -> int:
+        return round(min(max(position, 0.0), 1.0) * (width - 1))
+
+    signs, styles = ["·"] * width, ["$text-disabled"] * width
+
+    def put(column: int, sign: str, style: str) -> None:
+        signs[column], styles[column] = sign, style
+
+    if low is not None and high is not None:
+        for column in range(cell(low), cell(high) + 1):
+            put(column, "─", color)
+        if cell(low) < cell(high):
+            put(cell(low), "├", color)
+            put(cell(high), "┤", color)
+    put(cell(model), MODEL, "$text-muted")
+    if share is not None:
+        put(cell(share), SHARE, color)
+    return Content.assemble(*zip(signs, styles, strict=True))
