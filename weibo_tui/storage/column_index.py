@@ -111,8 +111,8 @@ def _distinct(data: bytes) -> tuple[list[str], NDArray[np.int32]]:
 def _index(values: Sequence[str], codes: NDArray[np.int32], is_long: bool) -> ColumnIndex:
     """Return the index of codes that are places in `values`, in any order and with folded values repeated."""
     distinct = {*values} - {""}
-    numbers = list(filter(is_number, distinct))
-    numbers.sort(key=lambda value: (float(value), value))
+    numbers = sorted(filter(is_number, distinct))
+    numbers.sort(key=float)
     ordered = numbers + sorted(distinct.difference(numbers))
     places = {value: place for place, value in enumerate(ordered)} | {"": EMPTY}
     new_codes = np.array([places[value] for value in values], np.int32)[codes]
