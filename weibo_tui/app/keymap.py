@@ -54,7 +54,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("app.train", "f3,alt+2", "go('train')", N_("Train"), shown=False),
         Key("app.history", "f4,alt+3", "go('history')", N_("History"), shown=False),
         Key("app.models", "f5,alt+4", "go('models')", N_("Models"), shown=False),
-        Key("app.files", "f7,alt+5", "go('files')", N_("Files"), shown=False),
+        Key("app.files", "f7,alt+5", "go('files')", N_("Files"), shown=False, priority=True),  # TextArea binds f7
         Key("app.settings", "f6", "settings", N_("Settings"), shown=False, priority=True),  # TextArea binds f6
         Key("app.palette", "ctrl+p", "command_palette", N_("Commands")),
         Key("app.theme", "ctrl+t", "toggle_theme", N_("Dark or light theme"), shown=False),
