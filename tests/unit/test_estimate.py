@@ -370,3 +370,23 @@ def test_estimates_are_consistent(counts: dict[tuple[str, str], int]) -> None:
         assert one.n <= one.for_half_width <= one.rows
         assert list((one.with_more or {}).values()) == sorted((one.with_more or {}).values(), reverse=True)
         json.dumps(one.to_dict(), allow_nan=False)
+
+
+def test_answers_given_in_files_count_unless_a_column_is_named(command: Command, tmp_path: Path) -> None:
+    path = write(tmp_path / "labeled.csv", made_up(400, 80))
+    (_negative, before) = estimates(command, path)
+    assert before["n"] == 80
+    with Workbench() as wb:
+        session = wb.annotate(wb.open_file(path), "sample")
+        while session.progress().done < 60 and (task := session.next()) is not None:
+            session.answer(task, "positive")
+        expected = wb.open_file(path).estimate("positive").of_file[0].to_dict()
+    (_negative, positive) = estimates(command, path)
+    assert positive == expected
+    assert (positive["n"], positive["share"]) == (60, 1)
+    assert estimates(command, path, "--label-column", "label")[1] == before
+    assert "human labels given in Files" in command.ok("estimate", path).err
+    command.ok("report", path, "--out", tmp_path / "report.html")
+    rows = table(tmp_path / "report.csv")
+    (share,) = (row["share"] for row in rows if (row["section"], row["label"]) == ("file", "positive"))
+    assert float(share) == 1

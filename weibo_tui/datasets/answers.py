@@ -278,7 +278,7 @@ def _read(
         if confidence is not None:
             rows.confidences.append(read_number(row.cells.get(confidence)))
     _check_numbers(source, predictions, names)
-    yield Progress("reading", report.rows, report.rows, note=_summary(source, windows, report))
+    yield Progress("reading", report.rows, report.rows, note=_summary(source, windows, report, sampled is not None))
     return rows
 
 
@@ -312,8 +312,10 @@ def check_windows(path: Path, number: int) -> None:
         raise UserInputError(message.format(path=path, limit=f"{MAX_WINDOWS:,}"))
 
 
-def _summary(source: PostTable, windows: Windows | None, report: Report) -> str:
+def _summary(source: PostTable, windows: Windows | None, report: Report, has_answers: bool) -> str:
     parts = [_("predicted labels in {column}").format(column=truncate(source.text_column.strip()))]
+    if has_answers:
+        parts.append(_("human labels given in Files"))
     if windows is not None:
         message = _("windows by {columns}")
         parts.append(message.format(columns=" + ".join(truncate(name.strip()) for name in windows.columns)))

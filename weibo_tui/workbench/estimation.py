@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weibo_tui.datasets.answers import CANNOT_TELL, AnswerColumns, AnsweredTable, Counts, read_answers
+from weibo_tui.datasets.answers import CANNOT_TELL, AnswerColumns, AnsweredTable, Counts, SampledAnswers, read_answers
 from weibo_tui.datasets.label_map import assign_labels, parse_rules
 from weibo_tui.datasets.labels import Labels
 from weibo_tui.engine.estimation import (
@@ -119,10 +119,10 @@ class EstimationResult:
         return pd.json_normalize([estimate.to_dict() for estimate in self.estimates])
 
 
-def estimate(config: EstimationConfig) -> Iterator[object]:
-    """Estimate the shares of the labels in a table; see `Workbench.iter_estimate`."""
+def estimate(config: EstimationConfig, sampled: SampledAnswers | None) -> Iterator[object]:
+    """Estimate the shares of the labels in a table, by `sampled` or its own labels; see `Workbench.iter_estimate`."""
     columns = AnswerColumns(config.columns, config.predicted_column, config.by, config.date_column, config.collected_at)
-    table = yield from read_answers(config.data, columns, parse_rules(config.map))
+    table = yield from read_answers(config.data, columns, parse_rules(config.map), sampled=sampled)
     yield estimate_table(table, config.label, config.by)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from weibo_tui.datasets.answers import SampledAnswers
 from weibo_tui.datasets.labeled_rows import DETECTED, FileOptions
 from weibo_tui.datasets.writing import format_of_suffix
 from weibo_tui.errors import UserInputError
@@ -90,6 +91,13 @@ class FileMethods(WorkbenchCore):
             if file.info.fingerprint.startswith(fingerprint):
                 return file
         raise UserInputError(_("File {name} is not open. Open it first.").format(name=fingerprint))
+
+    def sampled_answers(self, path: Path) -> SampledAnswers | None:
+        """Return the answers to rows of a file that count in an estimate, None for a file without answers."""
+        for file in self._caches.files():
+            if file.path == path.absolute() and file.state == "ready" and self.count_answers(file):
+                return self._keep(FileRows(file.cache)).sampled_answers()
+        return None
 
     def find_file(self, name: str) -> ListedFile:
         """Return the file of the list with a path, or the start of a fingerprint."""

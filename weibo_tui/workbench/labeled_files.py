@@ -11,20 +11,26 @@ from weibo_tui.datasets.label_map import Rules
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.workbench import blocking, estimation, frames, reporting
 from weibo_tui.workbench.config import EstimationConfig
-from weibo_tui.workbench.core import Events, WorkbenchCore
+from weibo_tui.workbench.core import Events
 from weibo_tui.workbench.estimation import EstimationResult
+from weibo_tui.workbench.files import FileMethods
 from weibo_tui.workbench.report import Report
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class LabeledFileMethods(WorkbenchCore):
+class LabeledFileMethods(FileMethods):
     """Base class of the workbench with these methods."""
 
     def iter_estimate(self, config: EstimationConfig) -> Events:
-        """Estimate the share of each label in a labeled file: progress, then an `EstimationResult`."""
-        yield from estimation.estimate(config)
+        """Estimate the share of each label in a labeled file: progress, then an `EstimationResult`.
+
+        Answers that were given here to rows of the file count instead of its own column, unless that is named."""
+        yield from estimation.estimate(config, self._answers_for(config))
+
+    def _answers_for(self, config: EstimationConfig) -> SampledAnswers | None:
+        return None if config.columns.label is not None else self.sampled_answers(config.data)
 
     def estimate(
         self,
@@ -64,8 +70,9 @@ class LabeledFileMethods(WorkbenchCore):
     def iter_report(self, config: EstimationConfig, sampled: SampledAnswers | None = None) -> Events:
         """Make a report of a labeled file: progress, then a `Report`. `by` is `day` or `week` (default: chosen).
 
-        `sampled` are human labels to use instead of the file's own, as of `OpenedFile.sampled_answers`."""
-        yield (yield from reporting.make_report(config, sampled))
+        `sampled` are the human labels, as of `OpenedFile.sampled_answers`; by default they are those that
+        `iter_estimate` uses."""
+        yield (yield from reporting.make_report(config, self._answers_for(config) if sampled is None else sampled))
 
     def report(
         self,

@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from weibo_tui.storage.row_selection import RowSelector
     from weibo_tui.workbench.human_labels import FileAnswers
 
-if TYPE_CHECKING:
-    pass
-
 from weibo_tui.workbench.annotation import annotated_file
 from weibo_tui.workbench.estimation import EstimationResult
 from weibo_tui.workbench.file_export import ExportedFile, export_rows, exported_rows
