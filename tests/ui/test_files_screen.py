@@ -333,16 +333,22 @@ def test_export_writes_the_filtered_rows_with_labels(labeled: Path, tmp_path: Pa
     assert (rows[1]["label"], rows[1]["label_source"]) == (rows[1]["predicted"], "model")
 
 
-def test_removed_file_leaves_the_list_and_keeps_answers(labeled: Path) -> None:
+def test_removed_file_leaves_the_list_with_or_without_answers(labeled: Path) -> None:
     async def act(files: Files) -> None:
         await files.press("2", "escape", "d")
         await files.until_dialog(ChoiceDialog)
-        await files.choose("Remove")
+        await files.choose("Remove, and keep the answers")
         assert "No files yet" in files.text
         assert labeled.exists()
         await files.app.open_file_rows(labeled)
         await files.opened()
         assert files.rows(0)[0].human == files.labels[1]
+        await files.press("escape", "d")
+        await files.until_dialog(ChoiceDialog)
+        await files.choose("Remove, and delete all answers for good")
+        await files.app.open_file_rows(labeled)
+        await files.opened()
+        assert files.rows(0)[0].human is None
 
     play_files(labeled, act)
 
