@@ -24,6 +24,7 @@ from weibo_tui.version import __version__
 
 if TYPE_CHECKING:
     from weibo_tui.datasets.auditing import Audit
+    from weibo_tui.datasets.labeled_rows import FileOptions
     from weibo_tui.datasets.tables import Columns
     from weibo_tui.engine.events import (
         BatchHalved,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from weibo_tui.progress import Progress
     from weibo_tui.registry.cards import AdapterCard, BaseCard
     from weibo_tui.storage.entries import Analysis, HistoryFilter
+    from weibo_tui.storage.row_filters import RowFilter, RowOrder, Selection
     from weibo_tui.workbench.config import (
         AuditConfig,
         EstimationConfig,
@@ -51,13 +53,17 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.core import AuditResult, ImportResult
     from weibo_tui.workbench.estimation import Estimate, EstimationResult
     from weibo_tui.workbench.evaluation import EvaluatedPost, EvaluationResult
+    from weibo_tui.workbench.file_caches import ListedFile
+    from weibo_tui.workbench.file_export import ExportedFile
     from weibo_tui.workbench.labeling import LabelingResult
+    from weibo_tui.workbench.opened_file import FileInfo, FileRow, OpenedFile
     from weibo_tui.workbench.report import Report
     from weibo_tui.workbench.results import Prediction, Predictions, PretrainingResult, TrainingResult
     from weibo_tui.workbench.workbench import Workbench
 
 _MODULES = {
     "datasets.auditing": "Audit",
+    "datasets.labeled_rows": "FileOptions",
     "datasets.tables": "Columns",
     "engine.events": "BatchHalved CheckpointSaved Evaluated JournalDelayed RunFinished RunStarted StepDone",
     "engine.hyperparameters": "ComputeOptions Hyperparameters PretrainingHyperparameters",
@@ -66,11 +72,15 @@ _MODULES = {
     "progress": "Progress",
     "registry.cards": "AdapterCard BaseCard",
     "storage.entries": "Analysis HistoryFilter",
+    "storage.row_filters": "RowFilter RowOrder Selection",
     "workbench.config": "AuditConfig EstimationConfig EvaluationConfig LabelingConfig PretrainingConfig TrainingConfig",
     "workbench.core": "AuditResult ImportResult",
     "workbench.estimation": "Estimate EstimationResult",
     "workbench.evaluation": "EvaluatedPost EvaluationResult",
+    "workbench.file_caches": "ListedFile",
+    "workbench.file_export": "ExportedFile",
     "workbench.labeling": "LabelingResult",
+    "workbench.opened_file": "FileInfo FileRow OpenedFile",
     "workbench.report": "Report",
     "workbench.results": "Prediction Predictions PretrainingResult TrainingResult",
     "workbench.workbench": "Workbench",
@@ -96,12 +106,18 @@ __all__ = [
     "EvaluatedPost",
     "EvaluationConfig",
     "EvaluationResult",
+    "ExportedFile",
+    "FileInfo",
+    "FileOptions",
+    "FileRow",
     "HistoryFilter",
     "Hyperparameters",
     "ImportResult",
     "JournalDelayed",
     "LabelingConfig",
     "LabelingResult",
+    "ListedFile",
+    "OpenedFile",
     "Prediction",
     "Predictions",
     "PretrainingConfig",
@@ -109,9 +125,12 @@ __all__ = [
     "PretrainingResult",
     "Progress",
     "Report",
+    "RowFilter",
+    "RowOrder",
     "RunFinished",
     "RunStarted",
     "ScoreCard",
+    "Selection",
     "StepDone",
     "TrainingConfig",
     "TrainingResult",

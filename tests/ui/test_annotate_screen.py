@@ -208,7 +208,7 @@ def test_forecast_appears_with_enough_answers(home: Path, data: Path) -> None:
         assert "forecast from 20 labels on" in text_of(screen, ".progress")
         for number in range(20):
             await press(pilot, "12"[number % 2])
-        assert "for ± 3 points" in text_of(screen, ".progress")
+        assert "to ± 3" in text_of(screen, ".progress")
         assert "positive" in text_of(screen, ".progress")
 
     play(scene)

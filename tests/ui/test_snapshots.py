@@ -18,13 +18,18 @@ from typing import Any
 import models
 import pytest
 from histories import ANALYSIS, FAILED, FILE
+from labeled_posts import posts, write
 from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
-from stage import app_of, play, until
+from stage import app_of, open_file, play, press, until
 from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from weibo_tui import locale
+from weibo_tui.app.files.annotate import AnnotateScreen
+from weibo_tui.app.files.estimate import EstimateScreen
+from weibo_tui.app.files.figures import FigureList
+from weibo_tui.app.files.report import ReportScreen
 from weibo_tui.app.files.screen import FilesScreen
 from weibo_tui.engine.events import CheckpointSaved, Evaluated, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.metrics import score
@@ -192,3 +197,65 @@ def test_table_of_a_file_looks_like_its_picture(
     with same_everywhere(home, "weibo-dark", "en"):
         play(scene, size)
     assert snapshot.use_extension(SVGImageExtension) == pictures[0]
+
+
+FIGURES = ("annotate", "estimate", "report", "timeline")
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return a picture of each screen about a labeled file."""
+    size, theme, language = request.param
+    folder = tmp_path_factory.mktemp("figures")
+    path = write(folder / "posts.csv", posts(900, 300))
+    with same_everywhere(folder / "home", theme, language):
+        return _take_pictures_of_file(path, size)
+
+
+def _take_pictures_of_file(path: Path, size: tuple[int, int]) -> dict[str, str]:
+    pictures: dict[str, str] = {}
+
+    async def scene(pilot: Pilot[None]) -> None:
+        app = app_of(pilot)
+        await until(pilot, lambda: app.device)
+        file, info = await open_file(pilot, path)
+
+        async def take(name: str) -> None:
+            await until(pilot, lambda: not app.jobs)
+            await app.workers.wait_for_complete()
+            await pilot.pause()
+            pictures[name] = app.export_screenshot(title=app.title, simplify=True)
+
+        app.push_screen(report := ReportScreen(file, info))
+        await until(pilot, lambda: report.query(FigureList) and report.query_one(FigureList).lines)
+        await take("report")
+        await press(pilot, "right", "down")
+        await take("timeline")
+        await press(pilot, "escape")
+        app.push_screen(estimates := EstimateScreen(file, info))
+        await until(pilot, lambda: estimates.result is not None)
+        await take("estimate")
+        await press(pilot, "escape")
+        app.push_screen(annotation := AnnotateScreen(file, info, "sample"))
+        await until(pilot, lambda: annotation._shown_at is not None)
+        await press(pilot, "f")
+        await take("annotate")
+
+    play(scene, size)
+    return pictures
+
+
+@pytest.mark.parametrize("screen", FIGURES)
+@pytest.mark.parametrize(
+    "figures",
+    [
+        pytest.param(((100, 30), "weibo-dark", "en"), id="dark"),
+        pytest.param(((42, 12), "weibo-light", "en"), id="small"),
+        pytest.param(((80, 24), "weibo-dark", "zh_CN"), id="chinese"),
+    ],
+    indirect=True,
+)
+def test_figures_of_a_file_look_like_their_picture(
+    figures: dict[str, str], screen: str, snapshot: SnapshotAssertion
+) -> None:
+    assert snapshot.use_extension(SVGImageExtension) == figures[screen]

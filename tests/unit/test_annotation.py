@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from annotating import Table
+from scipy.stats import chi2
 
 from weibo_tui.datasets.answers import CANNOT_TELL
 from weibo_tui.engine.sampling import random_numbers, sample_order
@@ -153,7 +157,7 @@ def test_teach_continues_with_uncertain_posts(answers: Answers) -> None:
     answer_some(teach, 30)
     rows = [task.row for task in answer_some(teach, 20)]
     uncertain = np.sort(table.margins())[500]
-    assert sum(table.margins()[row - 1] < uncertain for row in rows) >= 18
+    assert sum(table.margins()[row - 1] < uncertain for row in rows) in range(10, 18)  # the other half is random
     # After a restart the rest of a batch is chosen again, from what is left.
     assert draw(Annotation(table, answers, "teach", "ada")).row not in rows
 
@@ -195,7 +199,53 @@ def test_progress_forecasts_answers_and_minutes(answers: Answers) -> None:
     assert annotation.progress() == begin
 
 
+def test_answer_that_was_cleared_elsewhere_is_asked_again(answers: Answers) -> None:
+    annotation = Annotation(Table(POSTS), answers, "sample", "ada")
+    tasks = answer_some(annotation, 4)
+    (first, *_others) = answers.entries(annotation.posts)
+    answers.add([replace(first, kind="cleared", value=None, id=None)])  # as the table of rows does
+    assert draw(annotation) == tasks[0]
+    assert annotation.progress().done == 3
+    annotation.answer(tasks[0], "negative")
+    assert annotation.progress().done == 4
+    assert annotation.undo() == tasks[0]
+    assert annotation.progress().done == 3
+    assert annotation.undo() == tasks[0]  # what cleared it
+    assert annotation.progress().done == 4
+    assert annotation.state(tasks[0]).label == "positive"
+
+
 def test_guideline_is_kept_with_the_posts(answers: Answers) -> None:
     Annotation(Table(POSTS), answers, "sample", "ada").guideline = "只看作者自己的话"
     assert Annotation(Table(POSTS), answers, "teach", "bob").guideline == "只看作者自己的话"
     assert Annotation(Table(POSTS[1:]), answers, "teach", "bob").guideline == ""
+
+
+@pytest.mark.slow
+def test_queues_of_a_thousand_sessions_are_random_and_separate(answers: Answers, database: Database) -> None:
+    database.execute("PRAGMA synchronous = OFF")  # no power cut must be survived here
+    posts = [f"第{number % 40}天下雨{'！' * (number // 40)}" for number in range(60)]  # 20 texts occur twice
+    chance = random.Random(6)
+    drawn = np.zeros(60)
+    for session in range(1000):
+        table = Table(posts, name=f"session {session}")
+        queues = [Annotation(table, answers, "sample", "ada")]
+        begin = chance.randrange(15)  # of teaching, in the middle
+        rows: dict[str, list[int]] = {"sample": [], "teach": []}
+        while len(rows["sample"]) < 15:
+            if len(rows["sample"]) == begin and len(queues) == 1 and not rows["teach"]:
+                queues.append(Annotation(table, answers, "teach", "ada"))
+            annotation = chance.choice(queues)
+            task = annotation.next()
+            if task is None:
+                queues.remove(annotation)
+                continue
+            annotation.answer(task, "positive")
+            rows[annotation.queue].append(task.row)
+        texts = [{*table.text_keys()[np.array(numbers) - 1].tolist()} for numbers in rows.values() if numbers]
+        assert len(set.union(*texts)) == sum(map(len, texts))
+        drawn[np.array(rows["sample"]) - 1] += 1
+    share = 15 / 60
+    variance = 1000 * share * (1 - share) * 60 / 59  # of samples without replacement
+    statistic = float(((drawn - 1000 * share) ** 2 / variance).sum())
+    assert chi2.sf(statistic, df=59) > 0.01

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import models
@@ -14,6 +16,7 @@ from weibo_tui.datasets.answers import CANNOT_TELL
 from weibo_tui.engine.events import RunStarted
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import Progress
+from weibo_tui.registry import cards
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.annotation import Queue
 from weibo_tui.workbench.opened_file import OpenedFile
@@ -134,3 +137,23 @@ def test_commands_move_annotations(command: Command, furnished: Path, tmp_path: 
     assert (refused.code, "belongs to a post of" in refused.err) == (2, True)
     refused = command("annotations", "agreement", "missing.csv")
     assert (refused.code, "No annotations of missing.csv" in refused.err) == (2, True)
+
+
+def test_five_adapters_give_a_forecast(wb: Workbench, tmp_path: Path) -> None:
+    path = tmp_path / "posts.csv"
+    path.write_text("text\n" + "\n".join(f"第{number}天下雨了" for number in range(40)), "utf-8")
+    annotate(wb, path, "sample", ["positive", "negative"] * 10)
+    for number in range(1, 6):
+        card = wb.adapters.card("mood")
+        folder = wb.adapters.path("mood")
+        larger = replace(card, name=f"mood{number}", data={**card.data, "train": 100 * number})
+        shutil.copytree(folder, folder.with_name(larger.name))
+        (folder.with_name(larger.name) / "card.json").write_bytes(cards.write(larger))
+    names = [f"mood{number}" for number in range(1, 6)]
+    measured = wb.measure_on_sample(path, names, progress=False)
+    assert measured.forecast is not None
+    assert measured.forecast.posts == 1000
+    assert measured.forecast.low <= measured.forecast.accuracy <= measured.forecast.high
+    assert measured.kappas == (1.0,) * 4
+    assert measured.is_stable
+    assert wb.measure_on_sample(path, ["mood", *names[:3]], progress=False).forecast is None

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,33 @@ def test_correction_is_seen_by_other_program_and_undone(home: Path, path: Path) 
     assert file.undo() == wrong
     assert file.row(wrong[0]).human is None
     assert file.undo() == []
+
+
+def test_answers_are_seen_after_any_change_of_log(workbench: Workbench, home: Path, path: Path) -> None:
+    file, log = files.opened(workbench, path), Workbench(home).answers
+    texts = {number: file.row(number).text for number in (1, 2, 3)}
+    file.correct([1, 2], "of my own")
+    posts = file.info.posts
+    entry = LoggedAnswer(posts, 3, text_key(texts[3]), texts[3], "correction", "bea", "note", "see row 1")
+    log.add([entry, replace(entry, row=2, kind="flag", value=None), replace(entry, row=1, kind="cleared", value=None)])
+    assert (file.row(3).note, file.row(2).flagged, file.row(2).human) == ("see row 1", True, "of my own")
+    assert files.numbers(file, RowFilter(human="of my own")) == [2]
+    assert files.numbers(file, RowFilter(flagged=True)) == [2]
+    log.undo(posts, "bea")
+    assert (file.row(3).note, file.row(2).flagged, file.row(1).human) == ("", False, "of my own")
+    log.remove(posts)
+    assert files.numbers(file, RowFilter(human="of my own")) == []
+
+
+def test_export_has_flags_and_notes(workbench: Workbench, path: Path, tmp_path: Path) -> None:
+    file = files.opened(workbench, path)
+    file.correct([1], "positive")
+    entry = LoggedAnswer(file.info.posts, 2, 1, "", "correction", "bea", "note", "=why")
+    workbench.answers.add([entry, replace(entry, row=3, kind="flag", value=None)])
+    out = workbench.export_file(file, tmp_path / "out.csv", progress=False).path
+    frame = pd.read_csv(out, keep_default_na=False)
+    assert frame.note_2.tolist()[:4] == ["", "'=why", "", ""]
+    assert frame.flagged_2.astype(str).str.lower().tolist()[:4] == ["", "", "true", ""]
 
 
 def test_removed_answer_gives_way_to_label_of_file(workbench: Workbench, path: Path) -> None:

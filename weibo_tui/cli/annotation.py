@@ -213,6 +213,10 @@ def measure(
     )
     if found.seen:
         echo_info(_("Left out, because an adapter was trained on the text: {number}.").format(number=f"{found.seen:,}"))
+    if found.forecast is not None:
+        message = _("Expected with {posts} training posts: {accuracy} ({low} – {high}).")
+        figures = {name: percent(getattr(found.forecast, name)) for name in ("accuracy", "low", "high")}
+        echo_info(message.format(posts=f"{found.forecast.posts:,}", **figures))
     if found.is_stable:
         echo_info(_("The last adapters predict the same. More answers of this kind will hardly change that."))
 

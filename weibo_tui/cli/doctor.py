@@ -18,7 +18,7 @@ from weibo_tui.text.terminal import truncate
 
 if TYPE_CHECKING:
     from weibo_tui.storage.database import DatabaseInfo
-    from weibo_tui.workbench.doctor import DiagnosticReport, Folder, StoredModel
+    from weibo_tui.workbench.doctor import DiagnosticReport, Folder, KeptFiles, StoredModel
     from weibo_tui.workbench.hardware import Hardware
 
 
@@ -68,6 +68,8 @@ def _rows(report: DiagnosticReport) -> Iterator[tuple[str, str]]:
         yield _("History"), _("none yet")
     else:
         yield _("History"), _database(report.database)
+    if report.files is not None:
+        yield _("Files"), _kept_files(report.files)
     yield "", ""
     labels = {"locale": _("Locale"), "encoding": _("Encoding"), "colours": _("Color themes"), "size": _("Size")}
     yield from ((labels.get(name, name), value or "–") for name, value in report.terminal.items())
@@ -104,6 +106,11 @@ def _database(info: DatabaseInfo) -> str:
     return _("{entries}, {runs}, {size}, version {version}").format(
         entries=entries, runs=runs, size=size(info.size), version=info.version
     )
+
+
+def _kept_files(kept: KeptFiles) -> str:
+    number = ngettext("rows of {number:,} file kept", "rows of {number:,} files kept", kept.number)
+    return f"{number.format(number=kept.number)}, {size(kept.size)}"
 
 
 def _folder(folder: Folder) -> str:

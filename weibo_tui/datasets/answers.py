@@ -56,9 +56,12 @@ _CANNOT_TELL = frozenset(
 )
 EXPORTED_CANNOT_TELL = "human: cannot tell"
 """The source of a label, in an export, for a row whose label could not be told."""
-NOT_SAMPLED = frozenset(["teach", "correction", "file", "text"])
-"""Values of a column `purpose` for rows that were not drawn at random. They were chosen for training, corrected by a
-user, labeled in a file of which other rows were drawn later, or have the text of a row in another file."""
+PURPOSES = ("sample", "teach", "correction", "file", "text")
+"""Values of a column `purpose`: why a row has its human label. Only those of a `sample` were drawn at random.
+
+The others were chosen for training, corrected by a user, labeled in a file of which other rows were drawn later, or
+have the text of a row in another file."""
+NOT_SAMPLED = PURPOSES[1:]
 _STEP = 1000  # rows between two steps of progress
 
 

@@ -231,6 +231,14 @@ class Answers:
         """
         return next(self._database.read(lambda row: tuple(map(int, row)), query, {"posts": posts}))
 
+    def changed_rows(self, posts: str, since: Sequence[int]) -> list[int]:
+        """Return the rows whose state may differ from that at a `revision`: those with later or undone entries."""
+        query = """
+            SELECT row FROM answers WHERE posts = :posts AND id > :id
+            UNION SELECT row FROM answers WHERE posts = :posts AND undone_at IS NOT NULL
+        """
+        return list(self._database.read(lambda row: int(row[0]), query, {"posts": posts, "id": since[0]}))
+
     def last_id(self) -> int:
         """Return the id of the last entry, 0 without one."""
         return next(self._database.read(lambda row: int(row[0]), "SELECT coalesce(max(id), 0) FROM answers"))

@@ -186,9 +186,12 @@ class Annotation:
         undone = self._answers.undo(self.posts, self.annotator, self.queue)
         if not undone:
             return None
-        for entry in undone:
-            self._forget(entry)
-        self._update({entry.row for entry in undone})
+        if any(entry.kind == "cleared" for entry in undone):
+            self._load()  # answers from before count again
+        else:
+            self._update({entry.row for entry in undone})
+            for entry in undone:
+                self._forget(entry)
         first = undone[0]
         return Task(first.row, first.text, first.rank, first.repeat)
 
@@ -289,7 +292,9 @@ class Annotation:
     def _remember(self, entry: LoggedAnswer) -> None:
         if entry.kind not in ANSWER_KINDS:
             return
-        if entry.repeat:
+        if entry.kind == "cleared":
+            self._own.pop(entry.row, None)
+        elif entry.repeat:
             self._repeated.add(entry.row)
         else:
             self._own[entry.row] += 1
@@ -303,7 +308,7 @@ class Annotation:
             self._repeated.discard(entry.row)
         else:
             self._own[entry.row] -= 1
-            if self._own[entry.row] <= 0:
+            if self._own[entry.row] <= 0 or entry.row not in self._answered:
                 del self._own[entry.row]
                 if self.queue == "sample":
                     self._sample.rewind()

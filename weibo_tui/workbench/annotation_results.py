@@ -61,11 +61,23 @@ class TrainingRows:
 
 
 @dataclass(frozen=True, slots=True)
+class Forecast:
+    """Accuracy to expect with a number of training `posts`, and its limits of 95 %."""
+
+    posts: int
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class SampleMeasurement:
     """Score cards of adapters on the same posts of a sample.
 
     `n` answers count. `cannot_tell` and those with `other_labels`, which some adapter does not have, do not, nor those
     `seen` in training by one of the adapters. `kappas` are of the predictions of each adapter and the one before.
+    `forecast` is the accuracy to expect of twice as many posts as the largest training had, by a learning curve through
+    the adapters, with enough of them.
     """
 
     scores: dict[str, ScoreCard]
@@ -74,6 +86,7 @@ class SampleMeasurement:
     other_labels: int
     seen: int
     kappas: tuple[float | None, ...]
+    forecast: Forecast | None = None
 
     @property
     def is_stable(self) -> bool:
@@ -163,7 +176,20 @@ def measure_on_sample(
         other_labels=sum(state.label is not None for state in states.values()) - len(known),
         seen=len(known) - len(rows),
         kappas=tuple(_kappa(before, after) for before, after in pairwise(predicted)),
+        forecast=_forecast(cards, [scores[card.name].accuracy for card in cards], len(rows)),
     )
+
+
+def _forecast(cards: Sequence[AdapterCard], scores: Sequence[float | None], tested: int) -> Forecast | None:
+    from weibo_tui.engine.learning_curve import fit_learning_curve
+
+    numbers = [card.data.get("train", 0) for card in cards]
+    accuracies = [score for score in scores if score is not None]
+    if len(accuracies) < len(cards) or not all(isinstance(number, int) and number > 0 for number in numbers):
+        return None  # an adapter from elsewhere may not say
+    curve = fit_learning_curve(numbers, accuracies, tested)
+    more = 2 * max(numbers)
+    return None if curve is None else Forecast(more, curve.accuracy(more), *curve.interval(more))
 
 
 def _score(

@@ -29,6 +29,7 @@ from weibo_tui.registry.hub_client import check_reachable, mask_credentials
 from weibo_tui.registry.store import ModelStore
 from weibo_tui.settings import Settings
 from weibo_tui.storage.database import LATEST_VERSION, DatabaseInfo, read_info
+from weibo_tui.storage.file_rows import SUFFIX
 from weibo_tui.text.terminal import truncate
 from weibo_tui.version import __version__
 from weibo_tui.workbench.hardware import Hardware, detect_hardware
@@ -73,6 +74,14 @@ class StoredModel:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptFiles:
+    """The number of labeled files whose rows are kept, and the bytes that they take."""
+
+    number: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class DiagnosticReport:
     """The result of a diagnosis; a part that failed is empty or None.
 
@@ -86,6 +95,7 @@ class DiagnosticReport:
     bases: tuple[StoredModel, ...]
     adapters: tuple[StoredModel, ...]
     database: DatabaseInfo | None
+    files: KeptFiles | None
     terminal: dict[str, str]
     variables: dict[str, str]
     hub: str | None
@@ -107,6 +117,7 @@ def diagnose(home: Path | None = None, network: bool = False) -> DiagnosticRepor
         "bases": tuple(doctor.models(doctor.bases)),
         "adapters": tuple(doctor.models(doctor.adapters)),
         "database": doctor.database(),
+        "files": doctor.files(),
         "terminal": doctor.terminal(),
         "variables": _variables(),
         "hub": doctor.hub() if network else None,
@@ -176,6 +187,13 @@ class _Doctor:
                     free, least = f"{folder.free / 1e9:.1f}", f"{MIN_FREE_BYTES / 1e9:.0f}"
                     self.problems.append(message.format(path=path, free=free, least=least))
         return folders
+
+    def files(self) -> KeptFiles | None:
+        """Return the labeled files whose rows are kept, None for none."""
+        with self._collect_errors(str(self.paths.files)):
+            sizes = [path.stat().st_size for path in self.paths.files.glob(f"*{SUFFIX}")]
+            return KeptFiles(len(sizes), sum(sizes)) if sizes else None
+        return None
 
     def models(self, store: ModelStore[Card]) -> Iterator[StoredModel]:
         """Yield the models of a store, after comparing their files with the hashes in their cards."""

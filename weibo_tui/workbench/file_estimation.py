@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from weibo_tui.datasets.answers import CANNOT_TELL_WORD, AnsweredTable, SampledAnswers, check_windows
+from weibo_tui.datasets.answers import (
+    CANNOT_TELL_WORD,
+    NOT_SAMPLED,
+    PURPOSES,
+    AnsweredTable,
+    SampledAnswers,
+    check_windows,
+)
 from weibo_tui.datasets.windows import DAY, WEEK, no_dates, window_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.file_rows import FileRows, cell_text
 from weibo_tui.storage.row_filters import CANNOT_TELL, MINUTES_OF_DAY, NO_DATE, NONE
 from weibo_tui.workbench.estimation import EstimationResult, estimate_table
-from weibo_tui.workbench.human_labels import PURPOSES, FileAnswers
+from weibo_tui.workbench.human_labels import FileAnswers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,11 +117,7 @@ def _count(
 def _left_out(answers: FileAnswers, is_predicted: NDArray[np.bool_]) -> dict[str, int]:
     """Return the numbers of rows without a predicted label, and of answers that were not drawn at random."""
     numbers = {"unpredicted": int((~is_predicted).sum())}
-    for purpose in ("teach", "correction", "text"):
-        has_purpose = answers.purposes == PURPOSES.index(purpose)
+    for purpose in NOT_SAMPLED:
+        has_purpose = answers.exported_purposes == PURPOSES.index(purpose)
         numbers[purpose] = int((has_purpose & answers.is_answered & is_predicted).sum())
-    is_of_file = answers.purposes == PURPOSES.index("file")
-    if answers.has_sample:
-        is_of_file |= answers.purposes == NONE
-    numbers["file"] = int((is_of_file & answers.is_answered & is_predicted).sum())
     return {name: number for name, number in numbers.items() if number}

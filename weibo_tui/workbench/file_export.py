@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.atomic import open_output
-from weibo_tui.datasets.answers import EXPORTED_CANNOT_TELL
+from weibo_tui.datasets.answers import EXPORTED_CANNOT_TELL, PURPOSES
 from weibo_tui.datasets.columns import fold
 from weibo_tui.datasets.reading import LABEL_SOURCE
 from weibo_tui.datasets.sinks import open_sink
@@ -17,6 +17,7 @@ from weibo_tui.datasets.writing import added_cell, check_sheet_cells, check_shee
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_names
 from weibo_tui.progress import Progress
+from weibo_tui.storage.answers import RowAnswer
 from weibo_tui.storage.file_rows import FileRows, StoredRow
 from weibo_tui.storage.row_filters import NONE, Selection
 from weibo_tui.text.spreadsheet import escape_formula
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _PAGE = 500  # rows that are read at once
 _ADDED = ("label", LABEL_SOURCE, "purpose", "flagged", "note")
+_NO_ANSWER = RowAnswer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,56 +51,80 @@ def export_rows(
     format_ = format_of_suffix(out)
     if format_ == "xlsx":
         check_sheet_rows(selection.total)
-    added = _added_names(file, answers)
-    types: dict[str, type] = dict.fromkeys([*file.columns, *added.values()], str)
+    labels = _LabelColumns(file, answers)
+    added = labels.names.values()
+    types: dict[str, type] = dict.fromkeys([*file.columns, *added], str)
     post = file.info["roles"]["post"]
     with open_output(out, "wb", overwrite=overwrite) as target, open_sink(format_, target, types, bom=True) as write:
-        for done, (number, values) in enumerate(_rows(file, answers, selection, added)):
+        for done, (number, values) in enumerate(_rows(file, selection, labels)):
             if done % _PAGE == 0:
                 yield Progress("writing", done, selection.total)
             if format_ in ("csv", "tsv"):
                 values[post] = escape_formula(str(values[post]))
-                values |= {name: added_cell(values[name]) for name in added.values()}
+                values |= {name: added_cell(values[name]) for name in added}
             elif format_ == "xlsx":
                 check_sheet_cells(out, number, values)
             write(values)
         yield Progress("writing", selection.total, selection.total)
-    yield ExportedFile(out, selection.total, tuple(added.values()), _note(file.columns, added))
+    yield ExportedFile(out, selection.total, tuple(added), _note(file.columns, labels.names))
 
 
 def exported_rows(file: FileRows, answers: FileAnswers, selection: Selection) -> Iterator[dict[str, Any]]:
     """Yield the cells of the selected rows, and after them their labels."""
-    for _number, values in _rows(file, answers, selection, _added_names(file, answers)):
+    for _number, values in _rows(file, selection, _LabelColumns(file, answers)):
         yield values
 
 
-def _rows(
-    file: FileRows, answers: FileAnswers, selection: Selection, added: Mapping[str, str]
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    post = file.info["roles"]["post"]
+def _rows(file: FileRows, selection: Selection, labels: _LabelColumns) -> Iterator[tuple[int, dict[str, Any]]]:
+    columns, post = file.columns, file.info["roles"]["post"]
     for start in range(0, selection.total, _PAGE):
         for row in file.read(selection.numbers[start : start + _PAGE].tolist()):
-            labels = _labels(file, answers, row.number)
-            yield row.number, _cells(file.columns, row, post) | {new: labels[name] for name, new in added.items()}
+            yield row.number, _cells(columns, row, post) | labels.of(row.number)
 
 
-def _added_names(file: FileRows, answers: FileAnswers) -> dict[str, str]:
+class _LabelColumns:
+    """The columns that are added, with the labels as they are when this is made.
+
+    `names` are their names by those in _ADDED. There are only those of which some row has a value.
+    """
+
+    def __init__(self, file: FileRows, answers: FileAnswers) -> None:
+        self._predicted = file.array("predicted")
+        self._human = answers.human.codes.copy()
+        self._labels = tuple(answers.human.names)
+        self._purposes = answers.exported_purposes
+        self._states = dict(answers.answers)
+        has_values = {
+            "purpose": bool((self._purposes != NONE).any()),
+            "flagged": any(state.flagged for state in self._states.values()),
+            "note": any(state.note for state in self._states.values()),
+        }
+        self.names = _free_names(file.columns, [name for name in _ADDED if has_values.get(name, True)])
+
+    def of(self, number: int) -> dict[str, str]:
+        """Return the values of a row by the names of the columns."""
+        human, predicted = int(self._human[number - 1]), int(self._predicted[number - 1])
+        state = self._states.get(number, _NO_ANSWER)
+        label = predicted if human == NONE else human
+        source = "human" if human >= 0 else EXPORTED_CANNOT_TELL
+        if human == NONE:
+            source = "" if predicted == NONE else "model"
+        purpose = int(self._purposes[number - 1])
+        values = {
+            "label": self._labels[label] if label >= 0 else "",
+            LABEL_SOURCE: source,
+            "purpose": "" if purpose == NONE else PURPOSES[purpose],
+            "flagged": "true" if state.flagged else "",
+            "note": state.note,
+        }
+        return {new: values[name] for name, new in self.names.items()}
+
+
+def _free_names(columns: Sequence[str], names: Sequence[str]) -> dict[str, str]:
     """Return the names of the added columns, all with one number where a column has one of the names already."""
-    names = list(_added_columns(answers))
-    taken = {fold(name) for name in file.columns}
+    taken = set(map(fold, columns))
     numbered = ({name: f"{name}_{number}" if number > 1 else name for name in names} for number in count(1))
     return next(candidate for candidate in numbered if taken.isdisjoint(candidate.values()))
-
-
-def _added_columns(answers: FileAnswers) -> Iterator[str]:
-    """Yield the columns to add: those of labels, and the others where some row has a value."""
-    yield from _ADDED[:2]
-    if answers.has_purposes:
-        yield "purpose"
-    if answers.human.flagged.any():
-        yield "flagged"
-    if any(answer.note for answer in answers.answers.values()):
-        yield "note"
 
 
 def _note(columns: Sequence[str], added: Mapping[str, str]) -> str:
@@ -114,21 +140,3 @@ def _cells(columns: Sequence[str], row: StoredRow, post: str) -> dict[str, Any]:
     if values[post] is None:  # the post is stored once
         values[post] = row.text
     return values
-
-
-def _labels(file: FileRows, answers: FileAnswers, number: int) -> dict[str, str | None]:
-    """Return the values of the columns that can be added."""
-    code = int(answers.human.codes[number - 1])
-    predicted = int(file.array("predicted")[number - 1])
-    answer = answers.answers.get(number)
-    source = "human" if code >= 0 else EXPORTED_CANNOT_TELL
-    if code == NONE:
-        source = "" if predicted == NONE else "model"
-    label = code if code != NONE else predicted
-    return {
-        "label": answers.human.names[label] if label >= 0 else "",
-        LABEL_SOURCE: source,
-        "purpose": answers.exported_purpose(number),
-        "flagged": "true" if answer is not None and answer.flagged else "",
-        "note": "" if answer is None else answer.note,
-    }

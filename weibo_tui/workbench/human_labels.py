@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from weibo_tui.datasets.answers import PURPOSES
 from weibo_tui.storage.answers import Answers, RowAnswer
 from weibo_tui.storage.file_rows import FileRows
 from weibo_tui.storage.row_filters import CANNOT_TELL, CANNOT_TELL_LABEL, NONE, HumanLabels
@@ -20,33 +19,74 @@ if TYPE_CHECKING:
 LabelSource = Literal["file", "text", "answer"]
 """Where a human label is from: the file's own column, an answer to the same text elsewhere, or an answer to the row."""
 LABEL_SOURCES: tuple[LabelSource, ...] = ("file", "text", "answer")
-PURPOSES = ("sample", "teach", "correction", "file", "text")
-"""Why rows have their labels, as in a column `purpose` of a file."""
 SAMPLE, TEACH, CORRECTION, FILE, TEXT = range(len(PURPOSES))
 
 
-@dataclass
-class FileAnswers:
-    """The human labels of all rows, as they were at `revision` of the log.
+@dataclass(frozen=True, slots=True)
+class _FileLabels:
+    """The labels without the answers to the rows themselves: codes, sources and purposes (rows,), as in `FileAnswers`.
 
-    `sources` (rows,) are places in LABEL_SOURCES, and `purposes` (rows,) in PURPOSES; NONE for neither. A corrected
-    label of the file's own column has no purpose, because the row stays in the sample that the column may be. `answers`
-    are the states of rows in the log, by number.
-    """
+    `is_own` says which rows have a label in the file's own column (rows,)."""
 
-    revision: tuple[int, ...]
-    human: HumanLabels
+    codes: NDArray[np.int16]
     sources: NDArray[np.int8]
     purposes: NDArray[np.int8]
-    answers: dict[int, RowAnswer] = field(default_factory=dict)
+    is_own: NDArray[np.bool_]
 
-    @cached_property
+
+class FileAnswers:
+    """The human labels of all rows.
+
+    `human` has their codes and flags. `sources` (rows,) are places in LABEL_SOURCES, and `purposes` (rows,) in
+    PURPOSES; NONE for neither. A corrected label of the file's own column has no purpose, because the row stays in the
+    sample that the column may be. `answers` are the states of rows in the log, by number.
+    """
+
+    def __init__(self, file: FileRows, log: Answers) -> None:
+        """Read the labels of a file that is indexed."""
+        self._log = log
+        self._posts: str = file.info["posts"]
+        names = list(file.info["labels"])
+        self._base = _read_file_labels(file, names, log)
+        self.human = HumanLabels(names, self._base.codes.copy(), np.zeros(file.rows, np.bool_))
+        self.sources, self.purposes = self._base.sources.copy(), self._base.purposes.copy()
+        self._revision = log.revision(self._posts)
+        self.answers = log.of(self._posts)
+        for number in self.answers:
+            self._apply(number)
+
+    def refresh(self) -> None:
+        """Read what has changed in the log."""
+        revision = self._log.revision(self._posts)
+        if revision == self._revision:
+            return
+        is_removed = revision[0] < self._revision[0]
+        changed = list(self.answers) if is_removed else self._log.changed_rows(self._posts, self._revision)
+        states = self._log.of(self._posts, changed)
+        self._revision = revision
+        for number in changed:
+            self.answers[number] = states.get(number, RowAnswer())
+            self._apply(number)
+
+    def _apply(self, number: int) -> None:
+        """Set the values of a row by its state in the log."""
+        place, answer, base = number - 1, self.answers[number], self._base
+        self.human.flagged[place] = answer.flagged
+        self.human.codes[place], self.sources[place] = base.codes[place], base.sources[place]
+        self.purposes[place] = base.purposes[place]
+        if answer.is_answered:
+            self.human.codes[place] = _code(self.human.names, answer)
+            self.sources[place] = LABEL_SOURCES.index("answer")
+            if answer.purpose != PURPOSES[CORRECTION] or not base.is_own[place]:
+                self.purposes[place] = PURPOSES.index(answer.purpose or PURPOSES[CORRECTION])
+
+    @property
     def is_answered(self) -> NDArray[np.bool_]:
         """Rows with a human label, or the answer that it cannot be told (rows,)."""
         answered: NDArray[np.bool_] = self.human.codes != NONE
         return answered
 
-    @cached_property
+    @property
     def has_sample(self) -> bool:
         """True if some answered row was drawn at random. The file's own column is no such sample."""
         return bool((self.is_answered & (self.purposes == SAMPLE)).any())
@@ -61,9 +101,12 @@ class FileAnswers:
         return sampled
 
     @property
-    def has_purposes(self) -> bool:
-        """True if some answered row has a purpose that an export says."""
-        return bool((self.is_answered & (self.purposes != NONE)).any())
+    def exported_purposes(self) -> NDArray[np.int8]:
+        """The places in PURPOSES (rows,), NONE for none, by which an estimate from the exported file counts the same
+        rows."""
+        others = FILE if self.has_sample else NONE
+        purposes = np.where(self.is_answered & (self.purposes == NONE), others, self.purposes)
+        return purposes.astype(np.int8)
 
     @property
     def kept(self) -> int:
@@ -89,58 +132,34 @@ class FileAnswers:
         purpose = int(self.purposes[number - 1])
         return None if purpose == NONE else PURPOSES[purpose]
 
-    def exported_purpose(self, number: int) -> str:
-        """Return the purpose of a row by which an estimate from the exported file counts the same rows."""
-        purpose = int(self.purposes[number - 1])
-        if purpose == NONE:
-            return PURPOSES[FILE] if self.has_sample and self.is_answered[number - 1] else ""
-        return PURPOSES[purpose]
 
+def _read_file_labels(file: FileRows, names: list[str], log: Answers) -> _FileLabels:
+    """Return the labels in the file's own column, and over them the answers to its texts when its posts were others.
 
-def read_file_answers(file: FileRows, log: Answers) -> FileAnswers:
-    """Return the human labels of a file that is indexed."""
+    New labels are added to `names`."""
     own = file.array("human")
     words = [*(PURPOSES.index(word) if word in PURPOSES else NONE for word in file.info["purposes"]), NONE]
-    labels = FileAnswers(
-        revision=log.revision(file.info["posts"]),
-        human=HumanLabels(list(file.info["labels"]), own.copy(), np.zeros(len(own), np.bool_)),
+    labels = _FileLabels(
+        codes=own.copy(),
         sources=np.where(own == NONE, NONE, LABEL_SOURCES.index("file")).astype(np.int8),
         purposes=np.array(words, np.int8)[file.array("purpose")],
-        answers=log.of(file.info["posts"]),
+        is_own=own != NONE,
     )
-    earlier = [table.posts for table in log.files_at(Path(file.info["path"])) if table.posts != file.info["posts"]]
-    _add_kept(labels, file.array("text_key"), log.by_text(earlier))
-    _add_answers(labels, own)
+    posts = file.info["posts"]
+    kept = log.by_text(table.posts for table in log.files_at(Path(file.info["path"])) if table.posts != posts)
+    if kept:
+        keys = file.array("text_key")
+        for place in np.flatnonzero(np.isin(keys, np.array([*kept], np.int64))).tolist():
+            labels.codes[place] = _code(names, kept[int(keys[place])])
+            labels.sources[place] = LABEL_SOURCES.index("text")
+            labels.purposes[place] = TEXT
     return labels
 
 
-def _add_kept(labels: FileAnswers, keys: NDArray[np.int64], answers: Mapping[int, RowAnswer]) -> None:
-    """Add answers to texts that the file had when its posts were others."""
-    if not answers:
-        return
-    for place in np.flatnonzero(np.isin(keys, np.array([*answers], np.int64))).tolist():
-        labels.human.codes[place] = _code(labels.human, answers[int(keys[place])])
-        labels.sources[place] = LABEL_SOURCES.index("text")
-        labels.purposes[place] = TEXT
-
-
-def _add_answers(labels: FileAnswers, own: NDArray[np.int16]) -> None:
-    """Add the answers to the rows themselves."""
-    for number, answer in labels.answers.items():
-        place = number - 1
-        labels.human.flagged[place] = answer.flagged
-        if not answer.is_answered:
-            continue
-        labels.human.codes[place] = _code(labels.human, answer)
-        labels.sources[place] = LABEL_SOURCES.index("answer")
-        purpose = PURPOSES.index(answer.purpose or PURPOSES[CORRECTION])
-        if purpose != CORRECTION or own[place] == NONE:
-            labels.purposes[place] = purpose
-
-
-def _code(human: HumanLabels, answer: RowAnswer) -> int:
+def _code(names: list[str], answer: RowAnswer) -> int:
+    """Return the code of an answer, whose label is added to `names` if it is new."""
     if answer.label is None:
         return CANNOT_TELL
-    if answer.label not in human.names:
-        human.names.append(answer.label)
-    return human.names.index(answer.label)
+    if answer.label not in names:
+        names.append(answer.label)
+    return names.index(answer.label)

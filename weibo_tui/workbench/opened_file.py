@@ -313,11 +313,12 @@ class OpenedFile:
         self._file.close()
 
     def _current(self) -> FileAnswers:
-        """Return the human labels, read again after a change in any program."""
-        from weibo_tui.workbench.human_labels import read_file_answers
+        """Return the human labels, with the changes of any program."""
+        from weibo_tui.workbench.human_labels import FileAnswers
 
-        if self._answers is None or self._answers.revision != self._log.revision(self._file.info["posts"]):
-            self._answers = read_file_answers(self._file, self._log)
+        if self._answers is None:
+            self._answers = FileAnswers(self._file, self._log)
+        self._answers.refresh()
         return self._answers
 
     def _selector(self) -> RowSelector:

@@ -6,7 +6,7 @@ fixed rank, and no text of a row before it is ever chosen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,9 @@ from weibo_tui.engine import teaching
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_FIRST_OF = 20_000
+"""Rows, in random order, among which the first posts of each label are looked for."""
 
 
 class SampleQueue:
@@ -54,42 +57,48 @@ class TeachQueue:
     ) -> None:
         """`order` is that of the sample, which ends at the rank `end`. The other arrays are of all rows (rows,)."""
         rest = order[end:]
-        keys = text_keys[rest - 1]
-        rest = rest[np.sort(np.unique(keys, return_index=True)[1])]
+        rest = rest[np.sort(np.unique(text_keys[rest - 1], return_index=True)[1])]
         self._rows = rest[~np.isin(text_keys[rest - 1], text_keys[order[:end] - 1])]
+        keys = text_keys[self._rows - 1]
+        self._by_key = np.argsort(keys)
+        self._sorted_keys = keys[self._by_key]
         self._text_keys, self._predicted, self._margins = text_keys, predicted, margins
         self._read_text = read_text
         self._batch: list[int] = []
 
     def left(self, answered: Collection[int]) -> int:
         """Return the number of rows whose text has no answer yet."""
-        return len(self._unanswered(answered))
+        return len(self._rows) - len(self._places(answered))
 
     def next(self, answered: Collection[int], taught: int) -> int | None:
         """Return the next row whose text is not that of an answered row. `taught` is the number of answers so far."""
         self._batch = [row for row in self._batch if row not in answered]
         if not self._batch:
-            rows = self._unanswered(answered)
+            is_left = np.ones(len(self._rows), np.bool_)
+            is_left[self._places(answered)] = False
+            rows = self._rows[is_left]
             first = teaching.FIRST - taught
             self._batch = self._first(rows, first) if first > 0 else self._uncertain(rows)
         return self._batch[0] if self._batch else None
 
-    def _unanswered(self, answered: Collection[int]) -> NDArray[np.int32]:
-        known = self._text_keys[np.fromiter(answered, np.int64, len(answered)) - 1]
-        return self._rows[~np.isin(self._text_keys[self._rows - 1], known)]
+    def _places(self, answered: Collection[int]) -> NDArray[np.int64]:
+        """Return the places of the rows whose text is that of an answered row."""
+        numbers = np.fromiter(answered, np.int64, len(answered))
+        keys = np.unique(self._text_keys[numbers - 1])
+        found = np.searchsorted(self._sorted_keys, keys)
+        is_known = np.append(self._sorted_keys, 0)[found] == keys if len(keys) else np.zeros(0, np.bool_)
+        return self._by_key[found[is_known & (found < len(self._rows))]]
 
     def _first(self, rows: NDArray[np.int32], number: int) -> list[int]:
-        chosen = teaching.first_posts(self._predicted[rows - 1].tolist(), number)
-        return [int(rows[index]) for index in chosen]
+        some = rows[:_FIRST_OF]
+        chosen = teaching.first_posts(self._predicted[some - 1].tolist(), number)
+        return [int(row) for row in some[chosen]]
 
     def _uncertain(self, rows: NDArray[np.int32]) -> list[int]:
-        """Return a batch of uncertain rows and a few random ones, in random order."""
-        monitor, others = rows[: teaching.MONITOR], rows[teaching.MONITOR :]
+        """Return a batch of random rows and uncertain ones, in random order."""
+        drawn, others = rows[: teaching.RANDOM], rows[teaching.RANDOM :]
         uncertain = others[teaching.uncertain_posts(self._margins[others - 1])]
-        features = teaching.text_features(self._texts(uncertain))
-        chosen = teaching.most_uncertain_of_clusters(features, teaching.BATCH - teaching.MONITOR)
-        batch = {*monitor.tolist(), *uncertain[chosen].tolist()}
-        return [row for row in rows.tolist() if row in batch]
-
-    def _texts(self, rows: NDArray[np.int32]) -> Sequence[str]:
-        return [self._read_text(row) for row in rows.tolist()]
+        features = teaching.text_features([self._read_text(row) for row in uncertain.tolist()])
+        chosen = teaching.most_uncertain_of_clusters(features, teaching.BATCH - teaching.RANDOM)
+        batch = np.concatenate([drawn, uncertain[chosen]])
+        return [int(row) for row in rows[np.isin(rows, batch)]]

@@ -88,7 +88,9 @@ class AnnotateScreen(FormScreen[None]):
         self._post: _Post | None = None
         self._shown_at: float | None = None
         """When the post was painted. None while an answer is being stored."""
+        # What is drawn, so that the next post is painted without the parts that stay.
         self._labels: tuple[str, ...] = ()
+        self._marks: list[str] = []
         self._reveals = True
 
     def compose_body(self) -> Iterable[Widget]:
@@ -123,7 +125,6 @@ class AnnotateScreen(FormScreen[None]):
         """Show a post, or the end of the queue. The keys work once it is painted."""
         assert self._session is not None  # it gave the post
         self._post = post = step.post
-        self._labels = self._session.labels
         if post is None:
             content = Content.styled(_("No post is left in this queue."), "$text-muted")
         else:
@@ -132,8 +133,10 @@ class AnnotateScreen(FormScreen[None]):
         self.query_one(".text", Static).update(content)
         self.query_one("#post").scroll_home(animate=False)
         self._show_marks()
-        self.query_one(".said", Static).update(step.said)
-        self._show_keys()
+        self.query_one(".said", Static).update(step.said, layout=False)
+        if self._session.labels != self._labels:
+            self._labels = self._session.labels
+            self._show_keys()
         self.call_after_refresh(self._painted)
         self.run_task(self._update_progress(), group="progress", exclusive=True)
 
@@ -146,8 +149,11 @@ class AnnotateScreen(FormScreen[None]):
         marks = [_("⚑ flagged")] if state.flagged else []
         if state.note:
             marks.append(_("Note: {note}").format(note=state.note))
-        text = "\n".join(marks)
-        self.query_one(".marks", Static).update(ResponsiveText(lambda width: paragraph_lines(text, width)))
+        if marks != self._marks:
+            self._marks = marks
+            self.query_one(".marks", Static).update(
+                ResponsiveText(lambda width: (line for mark in marks for line in paragraph_lines(mark, width)))
+            )
 
     async def _update_progress(self) -> None:
         session = self._session

@@ -10,7 +10,6 @@ from weibo_tui.app.formatting import label_content
 from weibo_tui.datasets.answers import CANNOT_TELL
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext
 from weibo_tui.presentation.numbers import percent, points
 from weibo_tui.workbench.annotation import AnnotationProgress, Queue, Reveal
 from weibo_tui.workbench.estimation import POINTS
@@ -35,23 +34,18 @@ def _forecast(progress: AnnotationProgress) -> Iterator[str]:
         yield _("forecast from {number} labels on").format(number=MIN_ANSWERS)
         return
     if not progress.needed:
-        yield _("± {points} points are reached").format(points=POINTS)
+        yield _("± {points} is reached").format(points=POINTS)
     elif progress.minutes is None:
-        message = _("about {number} more for ± {points} points")
+        message = _("about {number} more to ± {points}")
         yield message.format(number=f"{progress.needed:,}", points=POINTS)
     else:
-        message = _("about {number} more ({time}) for ± {points} points")
-        time = _minutes(progress.minutes)
-        yield message.format(number=f"{progress.needed:,}", time=time, points=POINTS)
+        message = _("about {number} more ({minutes} min) to ± {points}")
+        minutes = f"{max(1, round(progress.minutes)):,}"
+        yield message.format(number=f"{progress.needed:,}", minutes=minutes, points=POINTS)
     for estimate in progress.estimates:
         if estimate.share is not None and (len(progress.estimates) != 2 or estimate.label != "negative"):
             share, half = percent(estimate.share), points(estimate.half_width)
             yield _("{label} {share} ± {half}").format(label=label_name(estimate.label), share=share, half=half)
-
-
-def _minutes(minutes: float) -> str:
-    whole = max(1, round(minutes))
-    return ngettext("{number:,} minute", "{number:,} minutes", whole).format(number=whole)
 
 
 def answer_line(label: str, reveal: Reveal | None, labels: Sequence[str]) -> Content:

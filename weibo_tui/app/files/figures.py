@@ -112,7 +112,7 @@ class FiguresScreen(FormScreen[None]):
     DEFAULT_CSS = """
     FiguresScreen {
         .title { height: auto; padding: 0 1; background: $panel; text-style: bold; }
-        FigureList { height: 1fr; min-height: 3; padding: 0 1; }
+        FigureList { height: 1fr; min-height: 3; padding: 0 1; scrollbar-gutter: stable; }
         .about { height: auto; max-height: 4; padding: 0 1; border-top: solid $panel; display: none; }
         .about.-shown { display: block; }
         &.-low .about { max-height: 2; border-top: none; background: $surface; }

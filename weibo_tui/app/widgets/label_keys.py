@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import join_fitting, label_content
+from weibo_tui.app.formatting import join_fitting, label_content, wrap_parts
 from weibo_tui.locale import gettext as _
 
 DIGITS = range(1, 10)
@@ -20,10 +20,12 @@ _LABEL_CELLS = 20
 class LabelKeys(Static):
     """The labels with their digits, without their signs where there is no room for those."""
 
-    DEFAULT_CSS = "LabelKeys { height: 1; padding: 0 1; }"
+    DEFAULT_CSS = "LabelKeys { height: auto; min-height: 1; max-height: 2; padding: 0 1; }"
 
     def show(self, labels: Sequence[str], removable: bool = False, others: Sequence[Content] = ()) -> None:
-        """Show the digits of `labels`, 0 where it has a label to remove, and other keys where there is room."""
+        """Show the digits of `labels` that have room, 0 where it has a label to remove, and other keys.
+
+        The others are in a second line where they have no room in the first."""
         width = self.screen.size.width - 2
         labels = labels[: len(DIGITS)]
         names = [label_content(label, labels).truncate(_LABEL_CELLS, ellipsis=True) for label in labels]
@@ -33,7 +35,9 @@ class LabelKeys(Static):
         if removable:
             numbered.append((0, Content(_("as predicted"))))
         parts = [Content.assemble((str(digit), "bold"), " ", name) for digit, name in numbered]
-        self.update(join_fitting([*parts, *others], width), layout=False)
+        line = join_fitting(parts, width)
+        lines = wrap_parts([line, *others], width) if others else [line]
+        self.update(Content("\n").join(lines), layout=bool(others))
 
 
 def pressed_digit(screen: Screen[Any], event: events.Key, action: str = "correct") -> int | None:
