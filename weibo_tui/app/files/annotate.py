@@ -43,7 +43,7 @@ class _Post(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """What follows a change: the post to show, None at the end of the queue, and what is said of the change."""
+    """The post to show after a change, None at the end of the queue, and what is said of the change."""
 
     post: _Post | None
     said: Content

@@ -80,7 +80,7 @@ class ReportScreen(FiguresScreen):
         self.run_task(self._begin(), group="begin", exclusive=True)
 
     async def _begin(self) -> None:
-        """Show the report that is known, or compute it if there is none or an answer was given since."""
+        """Show the report that is known, or compute it for the first time or because of a later answer."""
         revision = await self.app.records.call(lambda wb: wb.answers.revision(self.info.posts), for_app_only=True)
         if self.view.report is not None and self.view.revision == revision:
             self._show_sections()
