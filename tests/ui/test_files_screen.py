@@ -23,6 +23,7 @@ from weibo_tui.app.files.screen import FilesScreen
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.history.details import EntryDetails
+from weibo_tui.storage.row_filters import CANNOT_TELL_LABEL
 from weibo_tui.workbench.opened_file import FileRow
 
 ROWS = 300
@@ -211,6 +212,19 @@ def test_digits_correct_and_undo_restores(labeled: Path) -> None:
         assert files.row.human is None
 
     play_files(labeled, act)
+
+
+def test_label_dialog_offers_cannot_tell(labeled: Path) -> None:
+    async def act(files: Files) -> None:
+        await files.press("l")
+        await files.until_dialog(ChoiceDialog)
+        await files.choose("3 cannot tell")
+        assert files.row.human == CANNOT_TELL_LABEL
+        assert "cannot tell" in files.text
+        await files.press("0")
+        assert files.row.human is None
+
+    play_files(labeled, act, (120, 40))
 
 
 def test_marked_rows_are_corrected_together(labeled: Path) -> None:
