@@ -176,7 +176,11 @@ def _acquire(lock: filelock.BaseFileLock, cache: Path) -> bool:
 
 
 def _existing(path: Path) -> Path:
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError):  # a path that no file system takes
+        is_file = False
+    if not is_file:
         raise UserInputError(_("File not found: {path}. Check the name.").format(path=path))
     return path.absolute()
 

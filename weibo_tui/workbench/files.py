@@ -56,7 +56,7 @@ class FileMethods(WorkbenchCore):
         entries = self.history.page(_MAX_LABELED, filter=HistoryFilter(source=FILE_SOURCE))
         for entry in entries:
             if isinstance(entry, LabeledFile) and entry.out not in files:
-                state: FileState = "not opened" if entry.out.exists() else "removed"
+                state: FileState = "not opened" if _exists(entry.out) else "removed"
                 files[entry.out] = ListedFile(
                     entry.out, state, entry.rows, entry.counts, 0, entry.adapter, entry.created_at
                 )
@@ -188,3 +188,11 @@ class FileMethods(WorkbenchCore):
             file.refresh()
         self._opened[rows.path] = file
         return file
+
+
+def _exists(path: Path) -> bool:
+    """Return False also for a path that no file system takes, as a damaged or hostile database may hold."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
