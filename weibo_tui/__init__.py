@@ -23,6 +23,7 @@ from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.version import __version__
 
 if TYPE_CHECKING:
+    from weibo_tui.datasets.answers import CANNOT_TELL
     from weibo_tui.datasets.auditing import Audit
     from weibo_tui.datasets.labeled_rows import FileOptions
     from weibo_tui.datasets.tables import Columns
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from weibo_tui.registry.cards import AdapterCard, BaseCard
     from weibo_tui.storage.entries import Analysis, HistoryFilter
     from weibo_tui.storage.row_filters import RowFilter, RowOrder, Selection
+    from weibo_tui.workbench.annotation import Annotation, AnnotationProgress, Reveal, Task
+    from weibo_tui.workbench.annotation_files import ImportedAnnotations
+    from weibo_tui.workbench.annotation_results import AnnotatorAgreement, SampleMeasurement, TrainingRows
     from weibo_tui.workbench.config import (
         AuditConfig,
         EstimationConfig,
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.evaluation import EvaluatedPost, EvaluationResult
     from weibo_tui.workbench.file_caches import ListedFile
     from weibo_tui.workbench.file_export import ExportedFile
+    from weibo_tui.workbench.label_errors import FoundLabelErrors
     from weibo_tui.workbench.labeling import LabelingResult
     from weibo_tui.workbench.opened_file import FileInfo, FileRow, OpenedFile
     from weibo_tui.workbench.report import Report
@@ -62,6 +67,7 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.workbench import Workbench
 
 _MODULES = {
+    "datasets.answers": "CANNOT_TELL",
     "datasets.auditing": "Audit",
     "datasets.labeled_rows": "FileOptions",
     "datasets.tables": "Columns",
@@ -73,12 +79,16 @@ _MODULES = {
     "registry.cards": "AdapterCard BaseCard",
     "storage.entries": "Analysis HistoryFilter",
     "storage.row_filters": "RowFilter RowOrder Selection",
+    "workbench.annotation": "Annotation AnnotationProgress Reveal Task",
+    "workbench.annotation_files": "ImportedAnnotations",
+    "workbench.annotation_results": "AnnotatorAgreement SampleMeasurement TrainingRows",
     "workbench.config": "AuditConfig EstimationConfig EvaluationConfig LabelingConfig PretrainingConfig TrainingConfig",
     "workbench.core": "AuditResult ImportResult",
     "workbench.estimation": "Estimate EstimationResult",
     "workbench.evaluation": "EvaluatedPost EvaluationResult",
     "workbench.file_caches": "ListedFile",
     "workbench.file_export": "ExportedFile",
+    "workbench.label_errors": "FoundLabelErrors",
     "workbench.labeling": "LabelingResult",
     "workbench.opened_file": "FileInfo FileRow OpenedFile",
     "workbench.report": "Report",
@@ -88,8 +98,12 @@ _MODULES = {
 _PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = [
+    "CANNOT_TELL",
     "AdapterCard",
     "Analysis",
+    "Annotation",
+    "AnnotationProgress",
+    "AnnotatorAgreement",
     "Audit",
     "AuditConfig",
     "AuditResult",
@@ -110,9 +124,11 @@ __all__ = [
     "FileInfo",
     "FileOptions",
     "FileRow",
+    "FoundLabelErrors",
     "HistoryFilter",
     "Hyperparameters",
     "ImportResult",
+    "ImportedAnnotations",
     "JournalDelayed",
     "LabelingConfig",
     "LabelingResult",
@@ -125,15 +141,19 @@ __all__ = [
     "PretrainingResult",
     "Progress",
     "Report",
+    "Reveal",
     "RowFilter",
     "RowOrder",
     "RunFinished",
     "RunStarted",
+    "SampleMeasurement",
     "ScoreCard",
     "Selection",
     "StepDone",
+    "Task",
     "TrainingConfig",
     "TrainingResult",
+    "TrainingRows",
     "UserInputError",
     "WeiboTuiError",
     "Workbench",

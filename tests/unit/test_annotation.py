@@ -150,16 +150,29 @@ def test_teach_begins_with_posts_of_each_label(answers: Answers) -> None:
     assert len({task.text for task in tasks}) == 30
 
 
-def test_teach_continues_with_uncertain_posts(answers: Answers) -> None:
+@pytest.fixture
+def varied() -> Table:
     chance = np.random.default_rng(3)
-    table = Table([f"{number} 下雨 {chance.integers(9)}" for number in range(2000)], chance.random(2000).tolist())
-    teach = Annotation(table, answers, "teach", "ada")
+    return Table([f"{number} 下雨 {chance.integers(9)}" for number in range(2000)], chance.random(2000).tolist())
+
+
+def test_teach_is_random_by_default(answers: Answers, varied: Table) -> None:
+    teach = Annotation(varied, answers, "teach", "ada")
+    answer_some(teach, 30)
+    rows = [task.row for task in answer_some(teach, 100)]
+    uncertain = np.sort(varied.margins())[500]
+    assert sum(varied.margins()[row - 1] < uncertain for row in rows) in range(12, 38)  # 25 to expect
+    assert draw(Annotation(varied, answers, "teach", "ada")).row not in rows
+
+
+def test_teach_continues_with_uncertain_posts(answers: Answers, varied: Table) -> None:
+    teach = Annotation(varied, answers, "teach", "ada", "uncertain")
     answer_some(teach, 30)
     rows = [task.row for task in answer_some(teach, 20)]
-    uncertain = np.sort(table.margins())[500]
-    assert sum(table.margins()[row - 1] < uncertain for row in rows) in range(10, 18)  # the other half is random
-    # After a restart the rest of a batch is chosen again, from what is left.
-    assert draw(Annotation(table, answers, "teach", "ada")).row not in rows
+    uncertain = np.sort(varied.margins())[500]
+    assert sum(varied.margins()[row - 1] < uncertain for row in rows) in range(10, 18)  # the other half is random
+    # After a restart the rest of a batch is chosen again, from the rows that are left.
+    assert draw(Annotation(varied, answers, "teach", "ada", "uncertain")).row not in rows
 
 
 def test_old_answers_are_repeated_unseen(answers: Answers) -> None:

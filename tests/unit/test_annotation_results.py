@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import made_up
 import models
 import pytest
 from commands import Command, json_lines
@@ -157,3 +158,17 @@ def test_five_adapters_give_a_forecast(wb: Workbench, tmp_path: Path) -> None:
     assert measured.kappas == (1.0,) * 4
     assert measured.is_stable
     assert wb.measure_on_sample(path, ["mood", *names[:3]], progress=False).forecast is None
+
+
+def test_progress_has_the_estimates_of_the_file(wb: Workbench, tmp_path: Path) -> None:
+    posts = made_up.write_posts(tmp_path / "posts.csv", 200, seed=3)
+    wb.label_file(posts, tmp_path / "labeled.csv", progress=False)
+    annotate(wb, tmp_path / "labeled.csv", "sample", ["positive", "negative", CANNOT_TELL, "mixed"] * 15)
+    annotate(wb, tmp_path / "labeled.csv", "teach", ["positive"] * 5)
+    file = wb.open_file(tmp_path / "labeled.csv", progress=False)
+    progress = wb.annotate(file, "sample", "ada").progress()
+    assert progress.done == 60
+    estimated = {one.label: one for one in file.estimate().of_file}
+    assert {one.label: one for one in progress.estimates} == estimated
+    assert estimated["mixed"].n == 45
+    assert progress.needed == max(one.for_half_width or 0 for one in progress.estimates) - 45

@@ -169,12 +169,25 @@ def test_changed_file_is_read_again(workbench: Workbench, home: Path, path: Path
     assert len(caches(home)) == 1
 
 
+def test_same_content_is_not_read_again(workbench: Workbench, home: Path, path: Path, tmp_path: Path) -> None:
+    files.opened(workbench, path)
+    os.utime(path, (1, 1))
+    assert [listed.state for listed in workbench.list_files()] == ["changed"]
+    assert [type(event) for event in workbench.iter_open_file(path)] == [OpenedFile]
+    assert [listed.state for listed in workbench.list_files()] == ["ready"]
+    copy = tmp_path / "copy.csv"
+    copy.write_bytes(path.read_bytes())
+    assert files.opened(workbench, copy).info.path == copy
+    assert len(caches(home)) == 1
+
+
 def test_removed_file_is_still_shown(workbench: Workbench, path: Path) -> None:
     file = files.opened(workbench, path)
     path.unlink()
     assert [listed.state for listed in workbench.list_files()] == ["removed"]
     assert file.info.warnings == ("The file was removed. Its rows are shown as they were.",)
-    assert file.row(1).text == ROWS[0]["text"]
+    assert files.opened(workbench, path).row(1).text == ROWS[0]["text"]
+    workbench.remove_file(workbench.find_file(str(path)))
     with pytest.raises(UserInputError, match=r"File not found: .*posts\.csv"):
         files.opened(workbench, path)
 

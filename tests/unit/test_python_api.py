@@ -38,7 +38,9 @@ from weibo_tui import (
     WeiboTuiError,
     Workbench,
 )
+from weibo_tui.workbench.annotations import AnnotationMethods
 from weibo_tui.workbench.core import WorkbenchCore
+from weibo_tui.workbench.files import FileMethods
 from weibo_tui.workbench.labeled_files import LabeledFileMethods
 
 POSTS = [text for text, _label in made_up.posts(12, seed=3)]
@@ -68,7 +70,7 @@ def test_docstring_examples_give_what_they_show(furnished: Path, few: Path, monk
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     runner, output = doctest.DocTestRunner(optionflags=flags), io.StringIO()
     with Workbench() as wb:
-        for kind in (WorkbenchCore, LabeledFileMethods, Workbench):
+        for kind in (WorkbenchCore, FileMethods, AnnotationMethods, LabeledFileMethods, Workbench):
             for test in doctest.DocTestFinder().find(kind, globs={"wb": wb, "Path": Path}):
                 runner.run(test, out=output.write)
     assert runner.summarize(verbose=False).failed == 0, output.getvalue()

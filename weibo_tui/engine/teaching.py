@@ -1,4 +1,4 @@
-"""Which posts a person should label next so that a model learns most from them.
+"""Choice of the posts to label next so that a model learns most from them.
 
 Batches are diverse and uncertain: of the posts with the smallest margins, clusters are formed, and the most uncertain
 post of each is taken. Source: F. Zhdanov, "Diverse mini-batch active learning", arXiv 1901.05954 (2019).
@@ -24,10 +24,12 @@ FIRST_OF_LABEL = 5
 
 BATCH = 20
 RANDOM = 10
-"""Random posts of a batch.
+"""Random posts of a batch of uncertain ones.
 
-A model that is trained on uncertain posts alone can be worse than one of random posts: it sees none of the easy ones.
-With 300 labels of four public data sets, half and half was never worse by more than 0.3 points.
+A model that is trained on uncertain posts alone sees none of the easy ones. With 300 labels of four public data sets, a
+linear model of fixed states was better by 0.5 points with half and half than with random posts alone (worst of 5 seeds
+-0.3), and with 2 random posts of 20 by 0.1 points (worst -1.7). Adapters that were trained from the beginning on 300
+uncertain posts were 2 to 7 points worse, so that random posts are the default.
 """
 
 UNCERTAIN = 200

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Queue = Literal["sample", "teach"]
 
+TeachBy = Literal["random", "uncertain"]
+"""Order of the posts to train on: random, or half of them the most uncertain ones of the model."""
+
 REPEAT_AGE = 200
 """Answers of the same annotator that lie between an answer and its hidden repeat."""
 
@@ -121,7 +124,10 @@ def annotated_file(table: Table, labels: Iterable[str] = ()) -> AnnotatedFile:
 class Annotation:
     """The session of an annotator on one queue of a table. Each answer is on disk when the method returns."""
 
-    def __init__(self, table: Table, answers: Answers, queue: Queue, annotator: str) -> None:
+    def __init__(
+        self, table: Table, answers: Answers, queue: Queue, annotator: str, teach_by: TeachBy = "random"
+    ) -> None:
+        self._teach_by = teach_by
         self._table, self._answers = table, answers
         self.queue, self.annotator = queue, annotator
         self.posts = table.info.posts
@@ -221,7 +227,8 @@ class Annotation:
     def _teach(self) -> TeachQueue:
         from weibo_tui.workbench.queues import TeachQueue
 
-        arrays = self._table.text_keys(), self._table.predicted_codes(), self._table.margins()
+        margins = self._table.margins() if self._teach_by == "uncertain" else None
+        arrays = self._table.text_keys(), self._table.predicted_codes(), margins
         return TeachQueue(self._order, self._end or 0, *arrays, lambda row: self._table.row(row).text)
 
     @cached_property

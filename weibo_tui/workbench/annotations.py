@@ -13,7 +13,7 @@ from weibo_tui.datasets.annotation_formats import (
 )
 from weibo_tui.storage.answers import PURPOSES, AnnotatedFile, Purpose
 from weibo_tui.workbench import annotation_files, annotation_results, blocking
-from weibo_tui.workbench.annotation import Annotation, Queue, Table
+from weibo_tui.workbench.annotation import Annotation, Queue, Table, TeachBy
 from weibo_tui.workbench.annotation_files import ImportedAnnotations
 from weibo_tui.workbench.annotation_results import AnnotatorAgreement, SampleMeasurement, TrainingRows
 from weibo_tui.workbench.core import Events
@@ -25,8 +25,12 @@ from weibo_tui.workbench.opened_file import OpenedFile
 class AnnotationMethods(FileMethods):
     """Base class of the workbench with these methods."""
 
-    def annotate(self, table: Table, queue: Queue = "sample", annotator: str = "") -> Annotation:
+    def annotate(
+        self, table: Table, queue: Queue = "sample", annotator: str = "", teach_by: TeachBy = "random"
+    ) -> Annotation:
         """Begin or continue to annotate an opened file: a random `sample`, or posts to `teach` a model with.
+
+        The latter are random too, or `teach_by` is `uncertain`: then the model is unsure of half of them.
 
         >>> file = wb.open_file("posts.csv", progress=False)
         >>> session = wb.annotate(file, annotator="ada")
@@ -34,7 +38,7 @@ class AnnotationMethods(FileMethods):
         >>> session.progress().done
         1
         """
-        return Annotation(table, self.answers, queue, annotator or self.annotator)
+        return Annotation(table, self.answers, queue, annotator or self.annotator, teach_by)
 
     def annotated_files(self) -> list[AnnotatedFile]:
         """Return the files with answers, those that were answered last first."""

@@ -18,10 +18,9 @@ from weibo_tui.atomic import cannot_write, sha256
 from weibo_tui.datasets.labeled_rows import FileOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.paths import is_same
 from weibo_tui.progress import Progress
 from weibo_tui.storage.codec import timestamp
-from weibo_tui.storage.file_rows import SUFFIX, FileRows, is_unchanged, read_cache_info, remove_cache
+from weibo_tui.storage.file_rows import SUFFIX, FileRows, is_unchanged, read_cache_info, remove_cache, set_cache_source
 
 FileState = Literal["ready", "indexing", "not opened", "changed", "removed"]
 _WAIT = 0.25  # seconds for another program, between two steps
@@ -78,7 +77,7 @@ class FileCaches:
         The rows of one that is being made are yielded first, as soon as some can be read. Raise the errors of
         `open_labeled_table`, and WeiboTuiError where no cache can be written.
         """
-        path = _existing(path)
+        path = path.absolute()
         cache = self._find(path, options)
         if cache is None:
             fingerprint = sha256(path)
@@ -97,13 +96,19 @@ class FileCaches:
         return sorted(self.folder.glob(f"*{SUFFIX}"))
 
     def _find(self, path: Path, options: FileOptions) -> Path | None:
-        """Return the complete cache of a file that has the same size and time of change as then."""
+        """Return the complete cache of a file that has the same size and time of change as then, or was removed.
+
+        Raise UserInputError for a file that was removed and has no cache.
+        """
+        is_removed = not is_file(path)
         for cache in self._caches():
             info, is_ready = read_cache_info(cache) or ({}, False)
-            if not is_ready or Path(info["path"]) != path or not is_unchanged(path, info):
+            if not is_ready or Path(info["path"]) != path or not (is_removed or is_unchanged(path, info)):
                 continue
             if cache.stem == _name(info["fingerprint"], options):
                 return cache
+        if is_removed:
+            raise UserInputError(_("File not found: {path}. Check the name.").format(path=path))
         return None
 
     def _make(
@@ -115,9 +120,10 @@ class FileCaches:
         while not _acquire(lock, cache):
             yield Progress("waiting", 0)
         try:
-            state = read_cache_info(cache)
-            if state is not None and state[1] and _is_of(path, cache):
-                return  # another program has made it in the meantime
+            _info, is_ready = read_cache_info(cache) or ({}, False)
+            if is_ready:  # the file was copied or touched, or another program has made the cache in the meantime
+                set_cache_source(cache, path)
+                return
             with closing(FileIndexing(path, options, fingerprint, cache)) as indexing:
                 has_rows = False
                 try:
@@ -175,25 +181,17 @@ def _acquire(lock: filelock.BaseFileLock, cache: Path) -> bool:
     return True
 
 
-def _existing(path: Path) -> Path:
+def is_file(path: Path) -> bool:
+    """Return whether a file exists. A path that no file system takes is none."""
     try:
-        is_file = path.is_file()
-    except (OSError, ValueError):  # a path that no file system takes
-        is_file = False
-    if not is_file:
-        raise UserInputError(_("File not found: {path}. Check the name.").format(path=path))
-    return path.absolute()
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _name(fingerprint: str, options: FileOptions) -> str:
     """Return the name of a cache, which is another one for the same file that is read otherwise."""
     return hashlib.sha256(json.dumps([fingerprint, repr(options)]).encode()).hexdigest()[:40]
-
-
-def _is_of(path: Path, cache: Path) -> bool:
-    """Return whether a cache was made of the file at this path, and not of a copy elsewhere."""
-    info, _is_ready = read_cache_info(cache) or ({}, False)
-    return is_same(Path(info["path"]), path) and is_unchanged(path, info)
 
 
 def _listed(cache: Path, info: dict[str, Any], is_ready: bool, *, is_locked: bool) -> ListedFile:

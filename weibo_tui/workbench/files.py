@@ -18,7 +18,7 @@ from weibo_tui.storage.file_rows import FileRows
 from weibo_tui.storage.row_filters import ALL_ROWS, FILE_ORDER, RowFilter, RowOrder
 from weibo_tui.workbench import blocking, frames
 from weibo_tui.workbench.core import Events, WorkbenchCore
-from weibo_tui.workbench.file_caches import FileCaches, FileState, ListedFile
+from weibo_tui.workbench.file_caches import FileCaches, FileState, ListedFile, is_file
 from weibo_tui.workbench.file_export import ExportedFile
 from weibo_tui.workbench.opened_file import OpenedFile
 
@@ -56,7 +56,7 @@ class FileMethods(WorkbenchCore):
         entries = self.history.page(_MAX_LABELED, filter=HistoryFilter(source=FILE_SOURCE))
         for entry in entries:
             if isinstance(entry, LabeledFile) and entry.out not in files:
-                state: FileState = "not opened" if _exists(entry.out) else "removed"
+                state: FileState = "not opened" if is_file(entry.out) else "removed"
                 files[entry.out] = ListedFile(
                     entry.out, state, entry.rows, entry.counts, 0, entry.adapter, entry.created_at
                 )
@@ -155,7 +155,22 @@ class FileMethods(WorkbenchCore):
             return self.list_files()
 
     def open_file(self, path: frames.FileName, options: FileOptions = DETECTED, *, progress: bool = True) -> OpenedFile:
-        """Open a table of posts with labels, or without, to filter, sort and correct its rows."""
+        """Open a table of posts with labels, or without, to filter, sort and correct its rows.
+
+        The first time, all rows are read into the home folder. `remove_file` deletes that again.
+
+        >>> from weibo_tui import RowFilter, RowOrder
+        >>> file = wb.open_file("posts.csv")
+        >>> file.info.rows, file.info.roles["post"]
+        (40, 'review')
+        >>> selection = file.select(RowFilter(text="面"), RowOrder("text"))
+        >>> row = file.rows(selection, 0, 1)[0]
+        >>> "面" in row.text, row.human_source
+        (True, 'file')
+        >>> file.correct([row.number], "neutral")
+        >>> file.row(row.number).human, file.undo() == [row.number]
+        ('neutral', True)
+        """
 
         def finish() -> Events:
             yield (yield from self.iter_opened(frames.to_path(path), options))
@@ -188,11 +203,3 @@ class FileMethods(WorkbenchCore):
             file.refresh()
         self._opened[rows.path] = file
         return file
-
-
-def _exists(path: Path) -> bool:
-    """Return False also for a path that no file system takes, as a damaged or hostile database may hold."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False

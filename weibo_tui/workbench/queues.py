@@ -44,7 +44,7 @@ class SampleQueue:
 
 
 class TeachQueue:
-    """The rows from which a model learns most, in batches. Each text is in it once."""
+    """The rows to train on, in batches: random, or those from which a model learns most. Each text is in it once."""
 
     def __init__(
         self,
@@ -52,10 +52,12 @@ class TeachQueue:
         end: int,
         text_keys: NDArray[np.int64],
         predicted: NDArray[np.integer],
-        margins: NDArray[np.floating],
+        margins: NDArray[np.floating] | None,
         read_text: Callable[[int], str],
     ) -> None:
-        """`order` is that of the sample, which ends at the rank `end`. The other arrays are of all rows (rows,)."""
+        """`order` is that of the sample, which ends at the rank `end`. The other arrays are of all rows (rows,).
+
+        Without `margins` all rows are random."""
         rest = order[end:]
         rest = rest[np.sort(np.unique(text_keys[rest - 1], return_index=True)[1])]
         self._rows = rest[~np.isin(text_keys[rest - 1], text_keys[order[:end] - 1])]
@@ -78,7 +80,7 @@ class TeachQueue:
             is_left[self._places(answered)] = False
             rows = self._rows[is_left]
             first = teaching.FIRST - taught
-            self._batch = self._first(rows, first) if first > 0 else self._uncertain(rows)
+            self._batch = self._first(rows, first) if first > 0 else self._next_batch(rows)
         return self._batch[0] if self._batch else None
 
     def _places(self, answered: Collection[int]) -> NDArray[np.int64]:
@@ -94,8 +96,10 @@ class TeachQueue:
         chosen = teaching.first_posts(self._predicted[some - 1].tolist(), number)
         return [int(row) for row in some[chosen]]
 
-    def _uncertain(self, rows: NDArray[np.int32]) -> list[int]:
-        """Return a batch of random rows and uncertain ones, in random order."""
+    def _next_batch(self, rows: NDArray[np.int32]) -> list[int]:
+        """Return a batch of random rows, or of random and uncertain ones, in random order."""
+        if self._margins is None:
+            return [int(row) for row in rows[: teaching.BATCH]]
         drawn, others = rows[: teaching.RANDOM], rows[teaching.RANDOM :]
         uncertain = others[teaching.uncertain_posts(self._margins[others - 1])]
         features = teaching.text_features([self._read_text(row) for row in uncertain.tolist()])
