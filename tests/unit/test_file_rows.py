@@ -252,3 +252,12 @@ def test_frequent_character_is_found_as_others_are(tmp_path: Path, monkeypatch: 
             assert files.numbers(opened, RowFilter(text=text)) == [
                 number for number, row in enumerate(ROWS, 1) if text in row["text"] or text.lower() in row["text"]
             ]
+
+
+def test_long_search_is_compared_to_its_end(tmp_path: Path) -> None:
+    start = "很长的微博" * 60
+    table = [{"text": start + end} for end in ("一", "二")]
+    with Workbench(tmp_path / "home2", starter=tmp_path) as workbench:
+        opened = files.opened(workbench, files.write(tmp_path / "long.csv", table))
+        assert files.numbers(opened, RowFilter(text=start)) == [1, 2]
+        assert files.numbers(opened, RowFilter(text=start + "二")) == [2]

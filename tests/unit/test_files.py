@@ -169,6 +169,18 @@ def test_changed_file_is_read_again(workbench: Workbench, home: Path, path: Path
     assert len(caches(home)) == 1
 
 
+def test_same_content_is_not_read_again(workbench: Workbench, home: Path, path: Path, tmp_path: Path) -> None:
+    files.opened(workbench, path)
+    os.utime(path, (1, 1))
+    assert [listed.state for listed in workbench.list_files()] == ["changed"]
+    assert [type(event) for event in workbench.iter_open_file(path)] == [OpenedFile]
+    assert [listed.state for listed in workbench.list_files()] == ["ready"]
+    copy = tmp_path / "copy.csv"
+    copy.write_bytes(path.read_bytes())
+    assert files.opened(workbench, copy).info.path == copy
+    assert len(caches(home)) == 1
+
+
 def test_removed_file_is_still_shown(workbench: Workbench, path: Path) -> None:
     file = files.opened(workbench, path)
     path.unlink()

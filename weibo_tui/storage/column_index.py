@@ -111,8 +111,8 @@ def _distinct(data: bytes) -> tuple[list[str], NDArray[np.int32]]:
 def _index(values: Sequence[str], codes: NDArray[np.int32], is_long: bool) -> ColumnIndex:
     """Return the index of codes that are places in `values`, in any order and with folded values repeated."""
     distinct = {*values} - {""}
-    numbers = list(filter(is_number, distinct))
-    numbers.sort(key=lambda value: (float(value), value))
+    numbers = sorted(filter(is_number, distinct))
+    numbers.sort(key=float)
     ordered = numbers + sorted(distinct.difference(numbers))
     places = {value: place for place, value in enumerate(ordered)} | {"": EMPTY}
     new_codes = np.array([places[value] for value in values], np.int32)[codes]
@@ -144,9 +144,12 @@ class ColumnValues:
     def containing(self, text: str) -> NDArray[np.bool_]:
         """Return which values contain a text, in any case (values + 1,). The last one is that of empty cells."""
         needle = np.frombuffer(_fold(text).encode("utf-8", "surrogatepass"), np.uint8)
-        # The last byte of a character differs most.
-        places = np.flatnonzero(self._values[len(needle) - 1 :] == needle[-1])
-        for offset, byte in enumerate(needle[:-1].tolist()):
+        # The last bytes of a character differ most. Two of them leave few places, of which the rest is compared.
+        matches = self._values[len(needle) - 1 :] == needle[-1]
+        if len(needle) > 1:
+            matches &= self._values[len(needle) - 2 : -1] == needle[-2]
+        places = np.flatnonzero(matches)
+        for offset, byte in enumerate(needle[:-2].tolist()):
             places = places[self._values[places + offset] == byte]
         found = np.zeros(len(self._ends) + 1, np.bool_)
         found[np.searchsorted(self._ends, places)] = True

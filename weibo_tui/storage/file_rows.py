@@ -329,8 +329,21 @@ def read_cache_info(path: Path) -> tuple[dict[str, Any], bool] | None:
 
 def is_unchanged(path: Path, info: Mapping[str, Any]) -> bool:
     """Return whether a file has the size and the time of change that are among the facts of a cache."""
+    facts = source_facts(path)
+    return all(facts[name] == info[name] for name in ("size", "modified"))
+
+
+def source_facts(path: Path) -> dict[str, Any]:
+    """Return the facts by which a file at a path is recognized as the one that was read."""
     status = path.stat()
-    return [status.st_size, status.st_mtime_ns] == [info["size"], info["modified"]]
+    return {"path": str(path.absolute()), "size": status.st_size, "modified": status.st_mtime_ns}
+
+
+def set_cache_source(cache: Path, path: Path) -> None:
+    """Store in a complete cache that its file, with the same content, is at this path now."""
+    with translate_sqlite_errors(cache), closing(_connect(cache)) as database, database.transaction():
+        if (state := _read_info(database)) is not None:
+            _write_info(database, state[0] | source_facts(path), is_ready=state[1])
 
 
 def remove_cache(path: Path) -> None:

@@ -104,8 +104,8 @@ class RowSelector:
 
     def _first_of_texts(self, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         groups = self.file.array("group")
-        indices = np.arange(len(groups)) if mask is None else np.flatnonzero(mask)
-        first = np.full(self.file.rows, -1, np.int64)
+        indices = np.arange(len(groups), dtype=np.int32) if mask is None else np.flatnonzero(mask).astype(np.int32)
+        first = np.full(self.file.rows, -1, np.int32)
         first[groups[indices[::-1]]] = indices[::-1]  # of several assignments the last one stays
         result = np.zeros(self.file.rows, np.bool_)
         result[first[first >= 0]] = True

@@ -18,10 +18,9 @@ from weibo_tui.atomic import cannot_write, sha256
 from weibo_tui.datasets.labeled_rows import FileOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.paths import is_same
 from weibo_tui.progress import Progress
 from weibo_tui.storage.codec import timestamp
-from weibo_tui.storage.file_rows import SUFFIX, FileRows, is_unchanged, read_cache_info, remove_cache
+from weibo_tui.storage.file_rows import SUFFIX, FileRows, is_unchanged, read_cache_info, remove_cache, set_cache_source
 
 FileState = Literal["ready", "indexing", "not opened", "changed", "removed"]
 _WAIT = 0.25  # seconds for another program, between two steps
@@ -121,9 +120,10 @@ class FileCaches:
         while not _acquire(lock, cache):
             yield Progress("waiting", 0)
         try:
-            state = read_cache_info(cache)
-            if state is not None and state[1] and _is_of(path, cache):
-                return  # another program has made it in the meantime
+            _info, is_ready = read_cache_info(cache) or ({}, False)
+            if is_ready:  # the file was copied or touched, or another program has made the cache in the meantime
+                set_cache_source(cache, path)
+                return
             with closing(FileIndexing(path, options, fingerprint, cache)) as indexing:
                 has_rows = False
                 try:
@@ -184,12 +184,6 @@ def _acquire(lock: filelock.BaseFileLock, cache: Path) -> bool:
 def _name(fingerprint: str, options: FileOptions) -> str:
     """Return the name of a cache, which is another one for the same file that is read otherwise."""
     return hashlib.sha256(json.dumps([fingerprint, repr(options)]).encode()).hexdigest()[:40]
-
-
-def _is_of(path: Path, cache: Path) -> bool:
-    """Return whether a cache was made of the file at this path, and not of a copy elsewhere."""
-    info, _is_ready = read_cache_info(cache) or ({}, False)
-    return is_same(Path(info["path"]), path) and is_unchanged(path, info)
 
 
 def _listed(cache: Path, info: dict[str, Any], is_ready: bool, *, is_locked: bool) -> ListedFile:

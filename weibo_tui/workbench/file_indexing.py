@@ -26,7 +26,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage import row_filters
 from weibo_tui.storage.column_index import ColumnIndexer
-from weibo_tui.storage.file_rows import RowsWriter, cell_text
+from weibo_tui.storage.file_rows import RowsWriter, cell_text, source_facts
 from weibo_tui.storage.row_filters import MINUTES_OF_DAY, NO_DATE, NONE
 from weibo_tui.storage.search import fold
 from weibo_tui.text.keys import text_key
@@ -73,7 +73,6 @@ class FileIndexing:
     def __init__(self, path: Path, options: FileOptions, fingerprint: str, cache: Path) -> None:
         self._table = open_labeled_table(path, options)
         self._options = options
-        status = path.stat()
         self._columns: dict[str, int] = {}
         self._indexers: dict[str, ColumnIndexer] = {}
         self._add_columns(self._table.source.columns, 1)
@@ -84,9 +83,7 @@ class FileIndexing:
         self._report = Report()
         self._writer = RowsWriter(cache)
         self.info: dict[str, Any] = {
-            "path": str(path.absolute()),
-            "size": status.st_size,
-            "modified": status.st_mtime_ns,
+            **source_facts(path),
             "fingerprint": fingerprint,
             "roles": self._table.roles,
             "probabilities": dict(self._table.probabilities),
