@@ -268,15 +268,17 @@ class FileView(Container):
 
     async def _store(self, file: OpenedFile, rows: Sequence[FileRow], label: str | None) -> None:
         """Show a correction at once, and store it."""
-        if label is not None:  # without an answer, the file may have a human label of its own
-            self.browser.update_rows([replace(row, human=label, human_source="answer") for row in rows])
+        changed = [replace(row, human=label, human_source="answer") for row in rows] if label is not None else []
+        self.browser.update_rows(changed)
         numbers = [row.number for row in rows]
         try:
             await get_app(self).records.call(lambda _wb: file.correct(numbers, label))
         except Exception:
+            self.browser.saved(changed)
             self.browser.reload_rows()
             raise
-        if label is None:
+        self.browser.saved(changed)
+        if label is None:  # the file may have a human label of its own
             self.browser.reload_rows()
 
     def action_undo(self) -> None:
