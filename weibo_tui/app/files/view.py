@@ -36,7 +36,7 @@ _CONDITIONAL = ("search", "filter", "sort", "unfilter", "unmark", "correct", "ex
 """Actions whose keys are in the footer, or stop working with those."""
 _NEED_ALL_ROWS = (
     *("filter", "sort", "reverse", "only", "correct", "uncorrect", "undo", "export"),
-    *("annotate", "estimate", "report", "train"),
+    *("annotate", "estimate", "report", "train", "measure"),
 )
 
 
@@ -310,6 +310,9 @@ class FileView(Container):
     def action_train(self) -> None:
         get_app(self).run_task(self._use.train(get_app(self), self._opened()[1]), node=self)
 
+    def action_measure(self) -> None:
+        get_app(self).run_task(self._use.measure(get_app(self), *self._opened()), node=self)
+
     def _opened(self) -> tuple[OpenedFile, FileInfo]:
         file, info = self.file, self.browser.info
         assert file is not None  # otherwise the keys do not work
@@ -364,5 +367,6 @@ class FileView(Container):
             "estimate": bool(browser.info.counts),
             "report": bool(browser.info.counts),
             "train": bool(browser.info.answers),
+            "measure": bool(browser.info.answers),
         }
         return working.get(action, True)
