@@ -101,7 +101,7 @@ def furnish(home: Path, posts: Path) -> None:
             hyper = Hyperparameters(2, learning_rate=3e-3, emoticon_dropout=dropout)
             plan = TrainingConfig((posts,), name, "small", hyper=hyper)
             deque(workbench.iter_train(plan), maxlen=0)
-        workbench.label_file(posts, posts.with_name("posts.labeled.csv"), adapter="mood", progress=False)
+        workbench.label_file(posts, posts.with_name("posts.labeled.csv"), adapter="mood", record=False, progress=False)
 
 
 @contextmanager

@@ -45,6 +45,7 @@ TOGETHER = (
     ("guideline", "dialog"),
     ("posts", "report", "dialog"),
     ("posts", "estimate", "dialog"),
+    ("posts", "measure", "dialog"),
     ("settings", "dialog"),
 )
 
@@ -103,7 +104,7 @@ def test_conflicts_are_those_of_the_same_pane() -> None:
 def test_every_group_is_of_a_screen_or_opened_there() -> None:
     listed = {group for groups in SCREEN_GROUPS.values() for group in groups}
     opened = {"form", "choices", "chosen_files", "evaluation", "matrix", "posts", "post", "path", "settings", "dialog"}
-    opened |= {"annotate", "guideline", "report", "estimate"}
+    opened |= {"annotate", "guideline", "report", "estimate", "measure"}
     assert listed | opened | {"app", "welcome"} == set(KEYS)
     assert all(name == groups[0] for name, groups in SCREEN_GROUPS.items())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from labeled_posts import posts, write
 from models_page import question, screen_of
-from stage import app_of, drawn, play, press, until
+from stage import app_of, drawn, play, press, shows, until
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -16,6 +16,7 @@ from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.files.annotate import AnnotateScreen
 from weibo_tui.app.files.estimate import EstimateScreen
 from weibo_tui.app.files.figures import FigureList
+from weibo_tui.app.files.measure import MeasureScreen
 from weibo_tui.app.files.report import ReportScreen
 from weibo_tui.app.files.screen import FilesScreen
 from weibo_tui.app.forms.file_list import FileList
@@ -131,12 +132,35 @@ def test_training_form_gets_answers_that_are_in_no_sample(home: Path, data: Path
     play(scene)
 
 
+def test_adapters_are_measured_on_the_sample(furnished: Path, tmp_path: Path) -> None:
+    rows = [row | {"adapter": "mood"} for row in posts(300, 0)]
+    path = write(tmp_path / "data.csv", rows)
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app_of(pilot).catalog.adapters)
+        files = await show_file(pilot, path)
+        assert not files.view.check_action("measure", ())
+        await label(pilot, 0, "12" * 4)
+        await until(pilot, lambda: files.view.check_action("measure", ()))
+        await press(pilot, "m")
+        await screen_of(pilot, ChoiceDialog)
+        await press(pilot, "enter")
+        screen = await screen_of(pilot, MeasureScreen)
+        await until(pilot, lambda: screen.result is not None)
+        assert screen.result.n == 8 and [*screen.result.scores] == ["mood"]
+        await shows(pilot, "mood", "accuracy", "8 posts of the sample")
+
+    play(scene)
+
+
 def test_keys_need_labels_and_answers(home: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "plain.csv", [{"text": f"第{at}天"} for at in range(300)])
 
     async def scene(pilot: Pilot[None]) -> None:
         files = await show_file(pilot, path)
-        working = {name for name in ("annotate", "estimate", "report", "train") if files.view.check_action(name, ())}
+        working = {
+            name for name in ("annotate", "estimate", "report", "train", "measure") if files.view.check_action(name, ())
+        }
         assert working == {"annotate"}
         assert "a Annotate" in drawn(pilot) and "r Report" not in drawn(pilot)
 

@@ -23,6 +23,7 @@ from weibo_tui.app.files.screen import FilesScreen
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.history.details import EntryDetails
+from weibo_tui.storage.row_filters import CANNOT_TELL_LABEL
 from weibo_tui.workbench.opened_file import FileRow
 
 ROWS = 300
@@ -213,6 +214,19 @@ def test_digits_correct_and_undo_restores(labeled: Path) -> None:
     play_files(labeled, act)
 
 
+def test_label_dialog_offers_cannot_tell(labeled: Path) -> None:
+    async def act(files: Files) -> None:
+        await files.press("l")
+        await files.until_dialog(ChoiceDialog)
+        await files.choose("3 cannot tell")
+        assert files.row.human == CANNOT_TELL_LABEL
+        assert "cannot tell" in files.text
+        await files.press("0")
+        assert files.row.human is None
+
+    play_files(labeled, act, (120, 40))
+
+
 def test_marked_rows_are_corrected_together(labeled: Path) -> None:
     async def act(files: Files) -> None:
         await files.press("space", "space", "j", "space")
@@ -333,16 +347,22 @@ def test_export_writes_the_filtered_rows_with_labels(labeled: Path, tmp_path: Pa
     assert (rows[1]["label"], rows[1]["label_source"]) == (rows[1]["predicted"], "model")
 
 
-def test_removed_file_leaves_the_list_and_keeps_answers(labeled: Path) -> None:
+def test_removed_file_leaves_the_list_with_or_without_answers(labeled: Path) -> None:
     async def act(files: Files) -> None:
         await files.press("2", "escape", "d")
         await files.until_dialog(ChoiceDialog)
-        await files.choose("Remove")
+        await files.choose("Remove, and keep the answers")
         assert "No files yet" in files.text
         assert labeled.exists()
         await files.app.open_file_rows(labeled)
         await files.opened()
         assert files.rows(0)[0].human == files.labels[1]
+        await files.press("escape", "d")
+        await files.until_dialog(ChoiceDialog)
+        await files.choose("Remove, and delete all answers for good")
+        await files.app.open_file_rows(labeled)
+        await files.opened()
+        assert files.rows(0)[0].human is None
 
     play_files(labeled, act)
 

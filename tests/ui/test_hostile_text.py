@@ -87,7 +87,7 @@ def test_history_shows_hostile_entries(hostile: Path) -> None:
         await pilot.resize_terminal(*NARROW)
         await press(pilot, "escape", "g")
         for entry in range(2 * len(SOME)):
-            await press(pilot, "enter" if entry < 2 else "d")
+            await press(pilot, "i" if entry < 2 else "d")
             await until(pilot, lambda: app_of(pilot).screen.is_modal)
             await look(pilot)
             await press(pilot, "escape", "down")
@@ -103,6 +103,13 @@ def test_history_shows_hostile_entries(hostile: Path) -> None:
             await paste(pilot, TEXTS[name][:2000])
             await look(pilot)
             await press(pilot, "escape")
+
+        await go(pilot, "f7", "files")
+        for _entry in SOME:
+            await look(pilot)
+            await press(pilot, "enter")
+            await until(pilot, lambda: "File not found" in message_line(pilot))
+            await press(pilot, "down")
 
     play(scene, WIDE)
 

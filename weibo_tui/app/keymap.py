@@ -151,6 +151,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("estimate.label", "l", "turn_label", N_("Next label")),
         Key("estimate.stop", "s", "stop", N_("Stop")),
     ),
+    "measure": (Key("measure.stop", "s", "stop", N_("Stop")),),
     "predict": (
         Key("predict.adapter", "ctrl+g", "choose_adapter", N_("Adapter")),
         Key("predict.label_file", "ctrl+o", "label_file", N_("Label a file")),
@@ -254,6 +255,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("file.uncertain", "U", "only('uncertain')", N_("Uncertain only")),
         Key("file.disagreeing", "D", "only('disagreeing')", N_("Human ≠ model only")),
         Key("file.train", "t", "train", N_("Train on the answers"), shown=False),
+        Key("file.measure", "m", "measure", N_("Measure adapters on the sample"), shown=False),
         Key("file.distinct", "T", "only('distinct')", N_("Each text once"), shown=False),
         Key("file.unfilter", "x", "unfilter", N_("Clear search and filter"), shown=False),
         Key("file.reverse", "O", "reverse", N_("Reverse the order"), shown=False),
@@ -283,6 +285,7 @@ KEY_GROUPS = {
     "guideline": N_("Guideline of an annotation"),
     "report": N_("Report of a file"),
     "estimate": N_("Estimates for a file"),
+    "measure": N_("Adapters on the sample of a file"),
     "predict": N_("Predict"),
     "prompt": N_("Predict: the prompt"),
     "welcome": N_("Predict: the first start"),

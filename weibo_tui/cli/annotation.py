@@ -199,6 +199,7 @@ def measure(
     adapters: Annotated[list[str], typer.Argument(metavar="ADAPTER", help=_("Adapters, the oldest first."))],
     json: options.Json = False,
 ) -> None:
+    from weibo_tui.presentation.measurements import measurement_notes
     from weibo_tui.workbench.annotation_results import SampleMeasurement
 
     found = run_with_progress(lambda workbench: workbench.iter_measure_on_sample(file, adapters), SampleMeasurement)
@@ -208,17 +209,8 @@ def measure(
         return
     rows = ([name, percent(score.accuracy), _limits(score.accuracy_ci)] for name, score in found.scores.items())
     echo_table([_("adapter"), _("accuracy"), _("95% interval")], rows)
-    echo_info(
-        ngettext("{number:,} post of the sample.", "{number:,} posts of the sample.", found.n).format(number=found.n)
-    )
-    if found.seen:
-        echo_info(_("Left out, because an adapter was trained on the text: {number}.").format(number=f"{found.seen:,}"))
-    if found.forecast is not None:
-        message = _("Expected with {posts} training posts: {accuracy} ({low} – {high}).")
-        figures = {name: percent(getattr(found.forecast, name)) for name in ("accuracy", "low", "high")}
-        echo_info(message.format(posts=f"{found.forecast.posts:,}", **figures))
-    if found.is_stable:
-        echo_info(_("The last adapters predict the same. More answers of this kind will hardly change that."))
+    for note in measurement_notes(found):
+        echo_info(note)
 
 
 def _limits(limits: tuple[float, float] | None) -> str:

@@ -100,7 +100,7 @@ class FileCaches:
 
         Raise UserInputError for a file that was removed and has no cache.
         """
-        is_removed = not path.is_file()
+        is_removed = not is_file(path)
         for cache in self._caches():
             info, is_ready = read_cache_info(cache) or ({}, False)
             if not is_ready or Path(info["path"]) != path or not (is_removed or is_unchanged(path, info)):
@@ -179,6 +179,14 @@ def _acquire(lock: filelock.BaseFileLock, cache: Path) -> bool:
     except OSError as error:
         raise cannot_write(cache, error) from error
     return True
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a file exists, False for a path that no file system takes."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _name(fingerprint: str, options: FileOptions) -> str:

@@ -19,7 +19,7 @@ from weibo_tui.storage.file_rows import FileRows
 from weibo_tui.storage.row_filters import ALL_ROWS, FILE_ORDER, RowFilter, RowOrder
 from weibo_tui.workbench import blocking, frames
 from weibo_tui.workbench.core import Events, WorkbenchCore
-from weibo_tui.workbench.file_caches import FileCaches, FileState, ListedFile
+from weibo_tui.workbench.file_caches import FileCaches, FileState, ListedFile, is_file
 from weibo_tui.workbench.file_export import ExportedFile
 from weibo_tui.workbench.opened_file import OpenedFile
 
@@ -57,7 +57,7 @@ class FileMethods(WorkbenchCore):
         entries = self.history.page(_MAX_LABELED, filter=HistoryFilter(source=FILE_SOURCE))
         for entry in entries:
             if isinstance(entry, LabeledFile) and entry.out not in files:
-                state: FileState = "not opened" if entry.out.exists() else "removed"
+                state: FileState = "not opened" if is_file(entry.out) else "removed"
                 files[entry.out] = ListedFile(
                     entry.out, state, entry.rows, entry.counts, 0, entry.adapter, entry.created_at
                 )

@@ -49,6 +49,8 @@ class FileBrowser(RowBrowser[FileRow, RowOrder, int]):
         self.order = FILE_ORDER
         self._selection: Selection | None = None
         self._pages = Pages(0)
+        self._unsaved: dict[int, FileRow] = {}
+        """Rows by number whose change is shown but not stored yet. Rows that are read until then are older."""
         self._fetching = False
 
     def create_table(self) -> FileTable:
@@ -91,6 +93,7 @@ class FileBrowser(RowBrowser[FileRow, RowOrder, int]):
         self.file, self.info = file, None
         self.filter, self.order = query, FILE_ORDER
         self.marked.clear()
+        self._unsaved.clear()
         self._selection = None
         self._run(self._select(number))
 
@@ -119,10 +122,19 @@ class FileBrowser(RowBrowser[FileRow, RowOrder, int]):
             get_app(self).run_task(self._grow(), "grow", exclusive=True, node=self)
 
     def update_rows(self, rows: Sequence[FileRow]) -> None:
-        """Show the new state of some rows in their places, also where they no longer match or belong elsewhere."""
+        """Show the new state of some rows in their places, also where they no longer match or belong elsewhere.
+
+        Call `saved` when it is stored, or cannot be."""
+        self._unsaved |= {row.number: row for row in rows}
         self._pages.update(rows)
         self.table.refresh()
         self.show_row()
+
+    def saved(self, rows: Sequence[FileRow]) -> None:
+        """Show from now on what is stored of some rows, where they were not changed again."""
+        for row in rows:
+            if self._unsaved.get(row.number) is row:
+                del self._unsaved[row.number]
 
     def reload_rows(self) -> None:
         """Read the rows near the cursor again. All stay in their places."""
@@ -156,7 +168,7 @@ class FileBrowser(RowBrowser[FileRow, RowOrder, int]):
             place = selection.position(self.row.number)
         self._selection = selection
         self._pages = Pages(selection.total)
-        self._pages.add(first.start, rows)
+        self._add_page(first.start, rows)
         table = self.table
         cursor = place if place is not None else table.cursor if keep_view else 0
         top = cursor - (table.cursor - table.top if keep_view else table.page_rows // 2)
@@ -190,10 +202,14 @@ class FileBrowser(RowBrowser[FileRow, RowOrder, int]):
         assert file is not None
         rows = await get_app(self).records.call(lambda _wb: file.rows(selection, places.start, places.stop))
         self._pages = Pages(selection.total)
-        self._pages.add(places.start, rows)
+        self._add_page(places.start, rows)
         self.table.load(self._pages, self.table.cursor, self.table.top, self.pattern(), keep_widths=True)
         self.show_row()
         self.prefetch()
+
+    def _add_page(self, start: int, rows: list[FileRow]) -> None:
+        self._pages.add(start, rows)
+        self._pages.update(self._unsaved.values())
 
     def _show_columns(self, rows: Sequence[FileRow]) -> None:
         info, below = self.info, get_app(self).settings.uncertain_below
@@ -220,7 +236,7 @@ class FileBrowser(RowBrowser[FileRow, RowOrder, int]):
         finally:
             self._fetching = False
         if pages is self._pages:
-            pages.add(places.start, rows)
+            self._add_page(places.start, rows)
             self.table.refresh()
             if self.table.cursor in places:
                 self.show_row()

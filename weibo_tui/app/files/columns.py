@@ -60,7 +60,7 @@ def file_columns(
 
     columns: list[FileColumn] = []
     if "date" in info.roles:
-        columns.append(Column(N_("date"), RowOrder("date", True), _date, (16, 16), (10, 10), optional=True))
+        columns.append(Column(N_("date"), RowOrder("date", True), _date, (10, 10), (10, 10), optional=True))
     if "predicted" in info.roles:
         columns += [
             Column(N_("label"), RowOrder("label"), effective, (0, 0), (11, 14)),
@@ -98,6 +98,7 @@ def human_name(label: str | None) -> str:
 
 
 def _date(row: FileRow, width: int, _pattern: Pattern) -> Content:
+    # The day: the details have the time, and the posts need the room.
     return Content.styled((row.date or "")[:width], "$text-muted")
 
 

@@ -30,8 +30,8 @@ class FileListTable(RowTable[ListedFile, RowOrder]):
     BINDINGS = bindings("files_list")
     HELP_TEXT = N_(
         "Files that were opened here and files that were labeled, newest first. Enter opens the selected one, o opens "
-        "any other table of posts by its path. Removing a file from the list deletes only the index that makes it "
-        "fast; the file itself and all answers are kept."
+        "any other table of posts by its path. Removing a file from the list deletes the index that makes it fast, and "
+        "on request the answers; the file itself is kept."
     )
 
     class Chosen(Message):
@@ -61,11 +61,13 @@ class FileListTable(RowTable[ListedFile, RowOrder]):
             get_app(self).run_task(self._remove(self.row), node=self)
 
     async def _remove(self, file: ListedFile) -> None:
-        question = _("Remove the index of “{file}”? The file itself and all answers are kept.")
-        answers = [("", _("Keep")), ("remove", _("Remove"))]
-        dialog = ChoiceDialog(question.format(file=quote(file.path.name)), answers)
-        if await self.app.push_screen_wait(dialog) == "remove":
-            await get_app(self).records.call(lambda wb: wb.remove_file(file))
+        question = _("Remove the index of “{file}”? The file itself is kept.").format(file=quote(file.path.name))
+        choices = [("", _("Keep")), ("remove", _("Remove, and keep the answers"))]
+        if file.answers:
+            choices.append(("answers", _("Remove, and delete all answers for good")))
+        choice = await self.app.push_screen_wait(ChoiceDialog(question, choices))
+        if choice:
+            await get_app(self).records.call(lambda wb: wb.remove_file(file, answers=choice == "answers"))
             self.post_message(self.Removed(file))
 
     def action_first(self) -> None:
@@ -78,7 +80,7 @@ class FileListTable(RowTable[ListedFile, RowOrder]):
         if self.parent is None or not self.parent.display:
             return False
         if action == "remove":
-            return self.row is not None and self.row.cache is not None
+            return self.row is not None and bool(self.row.fingerprint)
         return self.row is not None if action in ("open", "first", "last") else True
 
 

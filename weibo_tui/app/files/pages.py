@@ -50,7 +50,7 @@ class Pages:
     def update(self, rows: Iterable[FileRow]) -> None:
         """Replace the rows of the same numbers."""
         changed = {row.number: row for row in rows}
-        for page in self._pages.values():
+        for page in self._pages.values() if changed else ():
             page[:] = [changed.get(row.number, row) for row in page]
 
 

@@ -9,9 +9,11 @@ from weibo_tui.app.base import BaseApp
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.files.annotate import AnnotateScreen
 from weibo_tui.app.files.estimate import EstimateScreen
+from weibo_tui.app.files.measure import MeasureScreen
 from weibo_tui.app.files.report import ReportScreen, ReportView
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.display_names import label_name
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, ngettext
 from weibo_tui.workbench.annotation_results import TrainingRows
@@ -45,6 +47,21 @@ class FileUse:
         view = self._reports.pop(info.fingerprint, None) or ReportView()
         self._reports = dict([*self._reports.items(), (info.fingerprint, view)][-_MAX_REPORTS:])
         app.push_screen(ReportScreen(file, info, view))
+
+    async def measure(self, app: BaseApp, file: OpenedFile, info: FileInfo) -> None:
+        """Ask for an adapter, and compare it with the file's own on the sample answers."""
+        created = {card.name: card.created_at for card in app.catalog.adapters}
+        others = sorted(created.keys() - {info.adapter}, key=created.__getitem__, reverse=True)
+        if not created:
+            raise UserInputError(_("No adapter is installed. Train one first."))
+        question = _("Measure on the sample, with {adapter}:").format(adapter=info.adapter)
+        if info.adapter not in created:
+            question = _("Measure on the sample:")
+        choices = [(name, name) for name in others] or [(info.adapter, info.adapter)]
+        answer = await app.push_screen_wait(ChoiceDialog(question, choices))
+        if answer is not None:
+            adapters = {answer, info.adapter} & created.keys()
+            app.push_screen(MeasureScreen(file, info, sorted(adapters, key=created.__getitem__)))
 
     async def train(self, app: BaseApp, info: FileInfo) -> None:
         """Write the answers that can be trained on to a file, and open the training form with it."""

@@ -36,7 +36,7 @@ _CONDITIONAL = ("search", "filter", "sort", "unfilter", "unmark", "correct", "ex
 """Actions whose keys are in the footer, or stop working with those."""
 _NEED_ALL_ROWS = (
     *("filter", "sort", "reverse", "only", "correct", "uncorrect", "undo", "export"),
-    *("annotate", "estimate", "report", "train"),
+    *("annotate", "estimate", "report", "train", "measure"),
 )
 
 
@@ -268,15 +268,17 @@ class FileView(Container):
 
     async def _store(self, file: OpenedFile, rows: Sequence[FileRow], label: str | None) -> None:
         """Show a correction at once, and store it."""
-        if label is not None:  # without an answer, the file may have a human label of its own
-            self.browser.update_rows([replace(row, human=label, human_source="answer") for row in rows])
+        changed = [replace(row, human=label, human_source="answer") for row in rows] if label is not None else []
+        self.browser.update_rows(changed)
         numbers = [row.number for row in rows]
         try:
             await get_app(self).records.call(lambda _wb: file.correct(numbers, label))
         except Exception:
+            self.browser.saved(changed)
             self.browser.reload_rows()
             raise
-        if label is None:
+        self.browser.saved(changed)
+        if label is None:  # the file may have a human label of its own
             self.browser.reload_rows()
 
     def action_undo(self) -> None:
@@ -307,6 +309,9 @@ class FileView(Container):
 
     def action_train(self) -> None:
         get_app(self).run_task(self._use.train(get_app(self), self._opened()[1]), node=self)
+
+    def action_measure(self) -> None:
+        get_app(self).run_task(self._use.measure(get_app(self), *self._opened()), node=self)
 
     def _opened(self) -> tuple[OpenedFile, FileInfo]:
         file, info = self.file, self.browser.info
@@ -362,5 +367,6 @@ class FileView(Container):
             "estimate": bool(browser.info.counts),
             "report": bool(browser.info.counts),
             "train": bool(browser.info.answers),
+            "measure": bool(browser.info.answers),
         }
         return working.get(action, True)

@@ -9,9 +9,9 @@ SHARE, MODEL = "●", "◇"
 
 
 def interval_bar(
-    width: int, color: str, model: float, share: float | None, low: float | None, high: float | None
+    width: int, color: str, model: float | None, share: float | None, low: float | None, high: float | None
 ) -> Content:
-    """Return an axis from 0 to 1 of `width` cells with the model's count and, where it exists, the interval."""
+    """Return an axis from 0 to 1 of `width` cells with the model's count and the interval, where they exist."""
 
     def cell(position: float) -> int:
         return round(min(max(position, 0.0), 1.0) * (width - 1))
@@ -27,7 +27,8 @@ def interval_bar(
         if cell(low) < cell(high):
             put(cell(low), "├", color)
             put(cell(high), "┤", color)
-    put(cell(model), MODEL, "$text-muted")
+    if model is not None:
+        put(cell(model), MODEL, "$text-muted")
     if share is not None:
         put(cell(share), SHARE, color)
     return Content.assemble(*zip(signs, styles, strict=True))
