@@ -182,7 +182,7 @@ def _acquire(lock: filelock.BaseFileLock, cache: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a file exists. A path that no file system takes is none."""
+    """Return whether a file exists, False for a path that no file system takes."""
     try:
         return path.is_file()
     except (OSError, ValueError):

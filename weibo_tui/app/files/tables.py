@@ -69,21 +69,21 @@ class Table:
     def header(self) -> Content:
         space = " " * (self._bar_cells + _GAP if self.has_bars else 0)
         titles = (_align_right(column.title, column.width) for column in self._columns)
-        return Content.styled(_align_left(self._title, self._name_cells) + space + "".join(titles), "$text-muted")
+        return Content.assemble(self._name(Content(self._title)), space, *titles).stylize("$text-muted")
 
     def line(self, row: int) -> Content:
         """Return the line of a name."""
-        name = self._names[row].truncate(self._name_cells, ellipsis=True)
         return Content.assemble(
-            name.pad_right(self._name_cells - name.cell_length),
+            self._name(self._names[row]),
             Content.assemble(" " * _GAP, self._bars(row, self._bar_cells)) if self._bars and self.has_bars else "",
             *(_align_right(column.cells[row], column.width) for column in self._columns),
             Content.assemble(" " * _GAP, self._tails[row]) if self._tails else "",
         )
 
-
-def _align_left(text: str, width: int) -> str:
-    return text + " " * (width - cell_len(text))
+    def _name(self, name: Content) -> Content:
+        """Return a name in the width of its column."""
+        name = name.truncate(self._name_cells, ellipsis=True)
+        return name.pad_right(self._name_cells - name.cell_length)
 
 
 def _align_right(text: str, width: int) -> str:
