@@ -352,7 +352,7 @@ def test_removed_file_leaves_the_list_with_or_without_answers(labeled: Path) -> 
         await files.press("2", "escape", "d")
         await files.until_dialog(ChoiceDialog)
         await files.choose("Remove, and keep the answers")
-        assert "No files yet" in files.text
+        await until(files.pilot, lambda: "No files yet" in files.text)
         assert labeled.exists()
         await files.app.open_file_rows(labeled)
         await files.opened()
@@ -360,6 +360,7 @@ def test_removed_file_leaves_the_list_with_or_without_answers(labeled: Path) -> 
         await files.press("escape", "d")
         await files.until_dialog(ChoiceDialog)
         await files.choose("Remove, and delete all answers for good")
+        await until(files.pilot, lambda: "No files yet" in files.text)
         await files.app.open_file_rows(labeled)
         await files.opened()
         assert files.rows(0)[0].human is None

@@ -58,9 +58,11 @@ class FileListTable(RowTable[ListedFile, RowOrder]):
 
     def action_remove(self) -> None:
         if self.row is not None:
-            get_app(self).run_task(self._remove(self.row), node=self)
+            get_app(self).run_task(self._remove(self.row.path), node=self)
 
-    async def _remove(self, file: ListedFile) -> None:
+    async def _remove(self, path: Path) -> None:
+        # The row may be older than the file's answers, or from when it was being read.
+        file = await get_app(self).records.call(lambda wb: wb.find_file(str(path)))
         question = _("Remove the index of “{file}”? The file itself is kept.").format(file=quote(file.path.name))
         choices = [("", _("Keep")), ("remove", _("Remove, and keep the answers"))]
         if file.answers:
