@@ -27,7 +27,7 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.answers import RowAnswer
 from weibo_tui.workbench import Workbench
-from weibo_tui.workbench.annotation import Annotation, Queue, Task
+from weibo_tui.workbench.annotation import Annotation, Queue, Task, TeachBy
 from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
 
 _MAX_CHARACTERS = 5_000
@@ -81,9 +81,9 @@ class AnnotateScreen(FormScreen[None]):
     }
     """
 
-    def __init__(self, file: OpenedFile, info: FileInfo, queue: Queue) -> None:
+    def __init__(self, file: OpenedFile, info: FileInfo, queue: Queue, teach_by: TeachBy = "random") -> None:
         super().__init__()
-        self._file, self._name, self._queue = file, info.path.name, queue
+        self._file, self._name, self._queue, self._teach_by = file, info.path.name, queue, teach_by
         self._session: Annotation | None = None
         self._post: _Post | None = None
         self._shown_at: float | None = None
@@ -113,7 +113,7 @@ class AnnotateScreen(FormScreen[None]):
 
     async def _begin(self) -> None:
         def begin(wb: Workbench) -> tuple[Annotation, _Step]:
-            session = wb.annotate(self._file, self._queue)
+            session = wb.annotate(self._file, self._queue, teach_by=self._teach_by)
             return session, _Step(_next(session), Content(""))
 
         self._session, step = await self.app.records.call(begin)

@@ -32,11 +32,14 @@ class FileUse:
         """Ask which posts to label, and open the screen for it."""
         queues = [
             ("sample", _("A random sample: for shares, reports and scores")),
-            ("teach", _("Posts for training: those that the model is least sure of")),
+            ("random", _("Posts for training: at random, kept apart from the sample")),
+            ("uncertain", _("Posts for training: half of them those that the model is least sure of")),
         ]
         answer = await app.push_screen_wait(ChoiceDialog(_("Which posts do you want to label?"), queues))
-        if answer is not None:
-            app.push_screen(AnnotateScreen(file, info, "teach" if answer == "teach" else "sample"))
+        if answer == "sample":
+            app.push_screen(AnnotateScreen(file, info, "sample"))
+        elif answer is not None:
+            app.push_screen(AnnotateScreen(file, info, "teach", "uncertain" if answer == "uncertain" else "random"))
 
     def estimate(self, app: BaseApp, file: OpenedFile, info: FileInfo) -> None:
         """Open the estimates."""
