@@ -14,6 +14,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, language_tag, ngettext
 from weibo_tui.presentation.numbers import percent
+from weibo_tui.text import html
 from weibo_tui.text.html import escape
 from weibo_tui.text.shading import BLUE, ORANGE, STEPS, Span, shade
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
@@ -25,7 +26,6 @@ STRONGEST = 3
 """Units for and against a label that are named."""
 BARS = "▁▂▃▄▅▆▇█"
 _MAX_UNIT = 20
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE = (
     ":root{color-scheme:light dark}body{margin:0 auto;padding:1.5rem 1rem;max-width:50rem;overflow-wrap:break-word;"
     'font:1rem/1.8 -apple-system,"Segoe UI","PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif}'
@@ -124,15 +124,10 @@ def write_explanations(explanations: Sequence[Explanation], out: Path, overwrite
 
 def render(explanations: Sequence[Explanation]) -> str:
     """Return the HTML page of explanations."""
-    title = escape(_("Explained predictions"))
-    head = (
-        f'<!DOCTYPE html>\n<html lang="{language_tag()}"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="referrer" content="no-referrer"><title>{title}</title><style>{_STYLE}</style></head><body>\n'
-    )
+    title = _("Explained predictions")
     labels = dict.fromkeys(explanation.label for explanation in explanations)
-    return "".join([head, f"<h1>{title}</h1>", *map(_legend, labels), *map(_article, explanations), "</body></html>\n"])
+    parts = [f"<h1>{escape(title)}</h1>", *map(_legend, labels), *map(_article, explanations)]
+    return html.page(title, language_tag(), _STYLE, "".join(parts))
 
 
 def _article(explanation: Explanation) -> str:

@@ -1,7 +1,4 @@
-"""A report as one HTML file that loads nothing, and its numbers as CSV.
-
-The page has no script. A policy in it forbids all sources, also for what may escape from a post.
-"""
+"""A report as one HTML file that loads nothing, and its numbers as CSV."""
 
 from __future__ import annotations
 
@@ -34,12 +31,12 @@ from weibo_tui.presentation.report.sentences import (
     timeline_note,
 )
 from weibo_tui.storage.export import write_csv
+from weibo_tui.text import html
 from weibo_tui.text.html import escape
 from weibo_tui.version import __version__
 from weibo_tui.workbench.estimation import Estimate
 from weibo_tui.workbench.report import FIGURES, Report, ReportedPost
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE = Path(__file__).with_name("style.css")
 _MAX_POST = 300  # characters
 _MAX_NAME = 40
@@ -81,14 +78,7 @@ def write_report(report: Report, out: str | PathLike[str], overwrite: bool = Fal
 def render(report: Report, numbers: str) -> str:
     """Return the HTML of a report. `numbers` is the name of the file with its numbers."""
     name = report.estimation.path.name
-    title = escape(_("Report on {name}").format(name=name))
-    head = (
-        f'<!DOCTYPE html>\n<html lang="{language_tag()}"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="referrer" content="no-referrer"><title>{title}</title>'
-        f"<style>{_STYLE.read_text('utf-8')}</style></head><body>\n"
-    )
+    title = _("Report on {name}").format(name=name)
     version = _("Made with weibo-tui {version}. All numbers are in {numbers}.")
     made = f'<p class="soft">{escape(version.format(version=__version__, numbers=numbers))}</p>'
     sections = (
@@ -99,7 +89,8 @@ def render(report: Report, numbers: str) -> str:
         *_posts(report),
         *_sampling(report),
     )
-    return "".join([head, f"<header><h1>{title}</h1>{made}</header><main>\n", *sections, "</main></body></html>\n"])
+    body = "".join([f"<header><h1>{escape(title)}</h1>{made}</header><main>\n", *sections, "</main>"])
+    return html.page(title, language_tag(), _STYLE.read_text("utf-8"), body)
 
 
 def _section(title: str, *parts: str) -> str:
