@@ -349,7 +349,9 @@ def test_export_writes_the_filtered_rows_with_labels(labeled: Path, tmp_path: Pa
 
 def test_removed_file_leaves_the_list_with_or_without_answers(labeled: Path) -> None:
     async def act(files: Files) -> None:
-        await files.press("2", "escape", "d")
+        await files.press("2", "escape")
+        await until(files.pilot, lambda: "ready" in files.text)
+        await files.press("d")
         await files.until_dialog(ChoiceDialog)
         await files.choose("Remove, and keep the answers")
         await until(files.pilot, lambda: "No files yet" in files.text)
@@ -357,7 +359,9 @@ def test_removed_file_leaves_the_list_with_or_without_answers(labeled: Path) -> 
         await files.app.open_file_rows(labeled)
         await files.opened()
         assert files.rows(0)[0].human == files.labels[1]
-        await files.press("escape", "d")
+        await files.press("escape")
+        await until(files.pilot, lambda: "ready" in files.text)
+        await files.press("d")
         await files.until_dialog(ChoiceDialog)
         await files.choose("Remove, and delete all answers for good")
         await until(files.pilot, lambda: "No files yet" in files.text)
