@@ -210,6 +210,16 @@ def test_list_has_labeled_files_of_history(workbench: Workbench, home: Path, pat
     ]
 
 
+def test_opened_file_has_adapter_of_history(workbench: Workbench, home: Path, path: Path) -> None:
+    counts = dict(files.opened(workbench, path).info.counts)
+    for adapter, number, created_at in (("mood", 0, "2026-01-02"), ("other", 1, "2026-01-03")):
+        other = {label: count + number for label, count in counts.items()}
+        workbench.history.add_file(LabeledFile(path, path, adapter, 200, 0, other, f"{created_at}T00:00:00.000Z"))
+    with Workbench(home) as again:
+        assert files.opened(again, path).info.adapter == "mood"
+        assert [file.adapter for file in again.list_files()] == ["mood"]
+
+
 def test_correction_is_seen_by_other_program_and_undone(home: Path, path: Path) -> None:
     file, other = (files.opened(Workbench(home), path) for _program in range(2))
     wrong = files.numbers(file, RowFilter(text="真", predicted="negative", answered=False))

@@ -113,11 +113,20 @@ class FileRow:
 class OpenedFile:
     """A labeled file whose rows are in a cache. While it is read, its first rows can be read in the file's order."""
 
-    def __init__(self, file: FileRows, answers: Answers, annotator: str, uncertain_below: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        file: FileRows,
+        answers: Answers,
+        annotator: str,
+        uncertain_below: Callable[[], float],
+        find_adapter: Callable[[Path, Mapping[str, int]], str],
+    ) -> None:
         self._file = file
         self._log = answers
         self._annotator = annotator
         self._uncertain_below = uncertain_below
+        self._find_adapter = find_adapter
+        self._adapter: str | None = None
         self._answers: FileAnswers | None = None
 
     @property
@@ -135,10 +144,17 @@ class OpenedFile:
             roles=info["roles"],
             counts=info.get("counts", {}),
             answers=self._num_answers(),
-            adapter=info.get("adapter", ""),
+            adapter=self._name_adapter(),
             summary=info.get("summary", ""),
             warnings=tuple(self._warnings()),
         )
+
+    def _name_adapter(self) -> str:
+        """Return the adapter of the predictions: that of the file's own column, or of the history."""
+        info = self._file.info
+        if self._adapter is None and self._file.is_ready:
+            self._adapter = info.get("adapter", "") or self._find_adapter(Path(info["path"]), info.get("counts", {}))
+        return self._adapter or ""
 
     def _num_answers(self) -> int:
         return int(self._current().is_answered.sum()) if self._file.is_ready else 0
