@@ -41,7 +41,7 @@ def sampling_figures(sampling: Sampling) -> Iterator[tuple[str, str]]:
     if sampling.undated is not None:
         yield _("Dates that cannot be read"), _of(sampling.undated, sampling.rows)
     if sampling.full_hours is not None:
-        yield _("Hours that may be cut"), f"{sampling.full_hours:,}"
+        yield _("Hours that may be incomplete"), f"{sampling.full_hours:,}"
     if sampling.accounts is not None:
         yield _("Accounts"), f"{sampling.accounts:,}"
         yield _("Share of the 10 most active accounts"), percent(sampling.top_accounts)
