@@ -43,7 +43,7 @@ class MeasureScreen(FiguresScreen):
     def show_result(self, result: object) -> None:
         assert isinstance(result, SampleMeasurement)
         self.result = result
-        self.query_one(FigureList).show(partial(_lines, result))
+        self.query_one(FigureList).show(partial(_lines, result), cursor=1)  # the first adapter, below the header
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return self.is_computing if action == "stop" else True
