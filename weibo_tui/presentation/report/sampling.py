@@ -35,7 +35,7 @@ def sampling_notes(sampling: Sampling) -> Iterator[str]:
 def sampling_figures(sampling: Sampling) -> Iterator[tuple[str, str]]:
     """Yield the name and the value of each figure."""
     yield _("Rows"), f"{sampling.rows:,}"
-    yield _("Rows without text"), _of(sampling.empty, sampling.rows)
+    yield _("Rows without own words"), _of(sampling.empty, sampling.rows)
     yield _("Repeated texts"), _of(sampling.duplicates, sampling.rows)
     yield _("Reposts"), _of(sampling.reposts, sampling.rows)
     if sampling.undated is not None:
