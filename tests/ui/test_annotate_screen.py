@@ -205,7 +205,7 @@ def test_forecast_appears_with_enough_answers(home: Path, data: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         screen = await annotate(pilot, data)
         await press(pilot, "1")
-        assert "forecast from 20 labels on" in text_of(screen, ".progress")
+        assert "forecast after 20 labels" in text_of(screen, ".progress")
         for number in range(20):
             await press(pilot, "12"[number % 2])
         assert "to ± 3" in text_of(screen, ".progress")

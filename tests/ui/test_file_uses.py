@@ -123,9 +123,11 @@ def test_training_form_gets_answers_that_are_in_no_sample(home: Path, data: Path
         await press(pilot, "enter")
         await screen_of(pilot, ChoiceDialog)
         assert "negative 2, positive 2" in question(pilot)
+        assert "fewer than 100 posts" in question(pilot)
         await press(pilot, "enter")
         form = await screen_of(pilot, TrainingForm)
         assert form.query_one(FileList).files == [tmp_path / "train.csv"]
+        await until(pilot, lambda: form.values("preset", "epochs") == {"preset": "few", "epochs": 16})
         with (tmp_path / "train.csv").open(encoding="utf-8-sig", newline="") as file:
             assert sorted(row["label"] for row in csv.DictReader(file)) == ["negative"] * 2 + ["positive"] * 2
 

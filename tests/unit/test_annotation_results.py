@@ -128,7 +128,8 @@ def test_commands_move_annotations(command: Command, furnished: Path, tmp_path: 
     assert (agreement["first"], agreement["second"], agreement["n"], agreement["share"]) == ("ada", "bob", 8, 0.5)
     assert "ada, bob" in command.ok("annotations", "agreement", path).out
     done = command.ok("annotations", "training-data", path, tmp_path / "train.csv")
-    assert done.err == "positive 1, negative 1\n"
+    assert done.err.splitlines()[0] == "positive 1, negative 1"
+    assert "train.csv --preset few" in done.err
     (score,) = json_lines(command.ok("annotations", "measure", path, "mood", "--json").out)
     assert (score["adapter"], score["n"]) == ("mood", 8)
     assert "8 posts of the sample." in command.ok("annotations", "measure", path, "mood").err

@@ -349,7 +349,7 @@ def test_train_preset_sets_values_and_options_win(command: Command, furnished: P
     assert (plan["hyper"]["epochs"], plan["hyper"]["patience"], plan["split_seed"]) == (1, 2, 3)
     assert (card.hyperparameters["seed"], card.data["split_seed"]) == (3, 3)
     for words, problem in (
-        (("--preset", "fast"), "preset is fast and must be one of quick, balanced, best"),
+        (("--preset", "fast"), "preset is fast and must be one of quick, balanced, best, few"),
         (
             ("--preset", "quick"),
             "leaves no activations to cache below an adapter in last-third",

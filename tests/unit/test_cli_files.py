@@ -64,11 +64,12 @@ def test_show_has_a_line_for_each_row(command: Command, path: Path) -> None:
         file = files.opened(workbench, path)
         file.correct([1], CANNOT_TELL_LABEL)
         file.correct([2], "negative")
+        second = file.row(2)
     lines = command.ok("files", "show", path, "--limit", "3").out.splitlines()
-    assert lines[0].split() == ["row", "label", "source", "date", "post"]
+    assert lines[0].split() == ["row", "human", "label", "predicted", "date", "post"]
     assert lines[1].startswith("1    cannot tell")
     assert [line.split()[0] for line in lines[1:]] == ["1", "2", "3"]
-    assert "human" in lines[2]
+    assert lines[2].split()[1:4] == ["negative", second.predicted, f"{second.confidence:.1%}"]
     (row,) = json_lines(command.ok("files", "show", path, "--label", "cannot tell", "--json").out)
     assert (row["number"], row["human"]) == (1, "cannot tell")
 

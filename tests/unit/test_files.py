@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from weibo_tui import CorruptFileError, UserInputError, Workbench
+from weibo_tui import CorruptFileError, UserInputError, Workbench, locale
 from weibo_tui.datasets.labeled_rows import FileOptions
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.progress import Progress
@@ -81,6 +81,17 @@ def test_info_says_what_was_read_as_what(workbench: Workbench, path: Path) -> No
     assert info.answers == sum(row["label"] != "" for row in ROWS)
     assert info.summary == "posts.csv: CSV, UTF-8, posts in text, labels in label, 200 rows"
     assert info.warnings == ()
+
+
+def test_summary_is_in_language_of_now(home: Path, path: Path) -> None:
+    try:
+        locale.use("zh_CN")
+        with Workbench(home) as workbench:
+            assert "200 行" in files.opened(workbench, path).info.summary
+    finally:
+        locale.use("en")
+    with Workbench(home) as workbench:
+        assert files.opened(workbench, path).info.summary == "posts.csv: posts in text, 200 rows"
 
 
 def test_first_rows_can_be_read_while_others_are(workbench: Workbench, tmp_path: Path) -> None:
@@ -208,6 +219,16 @@ def test_list_has_labeled_files_of_history(workbench: Workbench, home: Path, pat
         ("posts.csv", "ready", 200),
         ("gone.csv", "removed", 3),
     ]
+
+
+def test_opened_file_has_adapter_of_history(workbench: Workbench, home: Path, path: Path) -> None:
+    counts = dict(files.opened(workbench, path).info.counts)
+    for adapter, number, created_at in (("mood", 0, "2026-01-02"), ("other", 1, "2026-01-03")):
+        other = {label: count + number for label, count in counts.items()}
+        workbench.history.add_file(LabeledFile(path, path, adapter, 200, 0, other, f"{created_at}T00:00:00.000Z"))
+    with Workbench(home) as again:
+        assert files.opened(again, path).info.adapter == "mood"
+        assert [file.adapter for file in again.list_files()] == ["mood"]
 
 
 def test_correction_is_seen_by_other_program_and_undone(home: Path, path: Path) -> None:

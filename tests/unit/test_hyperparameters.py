@@ -105,6 +105,7 @@ def test_presets_set_the_same_hyperparameters() -> None:
         assert preset.values.keys() == PRESETS["balanced"].values.keys() <= declared.keys()
         assert not any(declared[name].problem(value) for name, value in preset.values.items())
     assert all(declared[name].default == value for name, value in PRESETS["balanced"].values.items())
+    assert PRESETS["few"].values["epochs"] > PRESETS["best"].values["epochs"]
     assert parse_blocks(PRESETS["quick"].values["blocks"], 12) == (8, 9, 10, 11)
 
 

@@ -104,29 +104,31 @@ def test_shares_equal_those_of_estimate(command: Command, tmp_path: Path) -> Non
 
 def test_sections_have_what_is_in_the_file(command: Command, tmp_path: Path) -> None:
     rows = posts(1200, 200)
-    rows += [rows[0] | {"微博正文": rows[0]["微博正文"] + " http://t.cn/x @某人"}] * 2 + [rows[0] | {"微博正文": ""}]
+    rows += [rows[0] | {"微博正文": rows[0]["微博正文"] + " http://t.cn/x @某人"}] * 2 + [
+        rows[0] | {"微博正文": text} for text in ("", "转发微博")
+    ]
     rows.append(rows[1] | {"微博正文": "x" * 10_000, "confidence": 0.5, "predicted": "positive"})
     rows.append(rows[1] | {"predicted": ""})
     html, numbers = report(command, write(tmp_path / "data.csv", rows))
     page = Page(html)
     sampling = {row["name"]: row["value"] for row in numbers if row["section"] == "sampling"}
     assert sampling == {
-        "rows": "1205",
-        "empty": "1",
+        "rows": "1206",
+        "empty": "2",
         "duplicates": "2",
         "texts": "1201",
         "terms_of": "1201",
-        "reposts": "303",
+        "reposts": "304",
         "undated": "0",
         "full_hours": "0",
         "accounts": "50",
-        "top_accounts": "0.2026578073089701",
+        "top_accounts": "0.2033195020746888",
     }
     terms = {(row["label"], row["name"]) for row in numbers if row["section"] == "terms"}
     assert {("positive", "真好吃"), ("positive", "开心"), ("negative", "太差了"), ("negative", "难受")} <= terms
     emoticons = [row for row in numbers if row["section"] == "emoticons" and row["label"] == "positive"]
     assert [row["name"] for row in emoticons] in (["[哈哈]", "😭", ""], ["😭", "[哈哈]", ""])
-    assert sum(int(row["N"]) for row in emoticons) == 1204
+    assert sum(int(row["N"]) for row in emoticons) == 1205
     assert [row["name"] for row in numbers if row["section"] == "hashtags"] == ["今天的面"] * 2
     assert "3 times" in page.text
     assert "x" * 300 + "…" in page.text

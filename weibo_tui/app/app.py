@@ -130,9 +130,9 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
     # ---- screens of other features
 
-    async def open_training_form(self, base: str = "", data: Path | None = None) -> None:
+    async def open_training_form(self, base: str = "", data: Path | None = None, preset: str = "") -> None:
         await self.switch_mode(self._train.NAME)
-        self._train.run_task(self._train.start_training(base, data), group="new", exclusive=True)
+        self._train.run_task(self._train.start_training(base, data, preset), group="new", exclusive=True)
 
     def show_in_history(self, analysis_id: int) -> None:
         self._history.show(analysis_id)

@@ -238,8 +238,8 @@ class BaseApp(TextualApp, inherit_bindings=False):
         """Show the theme of the settings."""
 
     @abstractmethod
-    async def open_training_form(self, base: str = "", data: Path | None = None) -> None:
-        """Switch to the train screen and open its form, with `base` and the file `data` chosen if they are given."""
+    async def open_training_form(self, base: str = "", data: Path | None = None, preset: str = "") -> None:
+        """Switch to the train screen and open its form, with what is given of base, file and preset chosen."""
 
     @abstractmethod
     def show_in_history(self, analysis_id: int) -> None:

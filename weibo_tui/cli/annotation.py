@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -67,7 +68,7 @@ def list_annotations(json: options.Json = False) -> None:
                 | counts
             )
         return
-    header = [_("fingerprint"), _("sample"), _("teach"), _("corrections"), _("rows"), _("file")]
+    header = [_("fingerprint"), _("sample"), _("for training"), _("corrections"), _("rows"), _("file")]
     echo_table(header, (_cells(file, answers) for file, answers in files))
 
 
@@ -191,6 +192,7 @@ def write_training_data(
             written.barred,
         )
         echo_info(message.format(number=written.barred))
+    echo_info(_("To train on it: weibo-tui train {file} --preset few").format(file=quote(str(out))))
 
 
 @group.command("measure", cls=Command, help=_("Compare adapters on the sample answers to a file."))

@@ -231,7 +231,7 @@ def show(
             for row in shown:
                 echo_json(asdict(replace(row, human=_CANNOT_TELL if row.human == CANNOT_TELL_LABEL else row.human)))
         else:
-            header = [_("row"), _("label"), "", _("source"), _("date"), _("post")]
+            header = [_("row"), _("human label"), _("predicted"), "", _("date"), _("post")]
             echo_table(header, map(_row_cells, shown))
         message = _("{number} of {rows} rows.")
         echo_info(message.format(number=f"{selection.total:,}", rows=f"{opened.info.rows:,}"))
@@ -240,14 +240,11 @@ def show(
 
 
 def _row_cells(row: FileRow) -> list[str]:
-    if row.human is None:
-        label, source = label_name(row.predicted or "") or row.error or "", _("model") if row.predicted else ""
-    else:
-        label = _("cannot tell") if row.human == CANNOT_TELL_LABEL else label_name(row.human)
-        source = _("human")
-    post = truncate_cells(one_line(row.text), POST_CELLS)
+    human = _("cannot tell") if row.human == CANNOT_TELL_LABEL else label_name(row.human or "")
+    predicted = label_name(row.predicted or "") or row.error or ""
     figures = confidence(row.confidence, uncertain=False) if row.confidence is not None else ""
-    return [f"{row.number:,}", label, figures, source, row.date or "", post]
+    post = truncate_cells(one_line(row.text), POST_CELLS)
+    return [f"{row.number:,}", human, predicted, figures, row.date or "", post]
 
 
 def _check_label(file: OpenedFile, rows: RowFilter) -> None:

@@ -317,8 +317,8 @@ def _summary(source: PostTable, windows: Windows | None, report: Report, has_ans
     if has_answers:
         parts.append(_("human labels given in Files"))
     if windows is not None:
-        message = _("windows by {columns}")
-        parts.append(message.format(columns=" + ".join(truncate(name.strip()) for name in windows.columns)))
+        columns = " / ".join(truncate(name.strip()) for name in windows.columns)
+        parts.append((_("dates in {columns}") if windows.by_date else _("split by {columns}")).format(columns=columns))
     return source.summary(report, join_list(parts))
 
 

@@ -21,6 +21,7 @@ from weibo_tui.datasets.tables import Report
 from weibo_tui.datasets.windows import Dates, cell_value, find_dates
 from weibo_tui.progress import Progress
 from weibo_tui.text.boilerplate import split_forwarded
+from weibo_tui.text.cleaning import normalize
 from weibo_tui.text.emoticons import find_emoticons
 from weibo_tui.text.spreadsheet import unescape_formula
 from weibo_tui.text.topics import TOPIC
@@ -34,6 +35,7 @@ MAX_TEXT = 1000
 NO_DATE = -1
 EMPTY = 0
 
+_LONGEST_BARE = 20  # characters of a repost without own words, as 转发微博; to normalize longer posts is slow
 _MAX_MARKS = 20  # different emoticons or hashtags of a post that are counted
 _LINK_OR_NAME = re.compile(r"https?://[!-~]+|@[\w·-]{1,30}")
 _REPOST_CUES = ("//", "／／", "转发", "原始用户")  # most posts have none, and `split_forwarded` is slow
@@ -105,6 +107,8 @@ class Survey:
         cells = row.cells
         text = self.text(row.number, cells)
         same = "".join((_LINK_OR_NAME.sub("", text) if "@" in text or "http" in text else text).split())
+        if len(same) <= _LONGEST_BARE and not normalize(text):
+            same = ""
         key = _hash(same) if same else EMPTY
         if same:
             self.sample.add(key, len(self.keys), text)

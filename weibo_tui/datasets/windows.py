@@ -27,10 +27,13 @@ _MIN_SHARE, _MIN_SHARE_UNNAMED = 0.5, 0.9
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """The function from the cells of a row to its window, None where it has none, and the columns that it reads."""
+    """The function from the cells of a row to its window, None where it has none, and the columns that it reads.
+
+    `by_date` is true for days and weeks."""
 
     window: Callable[[Mapping[str, Any]], str | None]
     columns: tuple[str, ...]
+    by_date: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def find_windows(source: PostTable, by: str, date_column: str | None, collected:
     """
     if by not in (DAY, WEEK):
         column = source.column(by, "--by")
-        return Windows(lambda cells: cell_value(cells.get(column)), (column,))
+        return Windows(lambda cells: cell_value(cells.get(column)), (column,), by_date=False)
     dates = find_dates(source, date_column, collected)
     if dates is None:
         raise no_dates(source.path, source.columns)
@@ -76,7 +79,7 @@ def find_windows(source: PostTable, by: str, date_column: str | None, collected:
         moment = dates.moment(cells)
         return None if moment is None else window_name(moment.date(), by)
 
-    return Windows(window, tuple(filter(None, (dates.date, dates.post_id))))
+    return Windows(window, tuple(filter(None, (dates.date, dates.post_id))), by_date=True)
 
 
 def no_dates(path: Path, columns: Sequence[str]) -> UserInputError:

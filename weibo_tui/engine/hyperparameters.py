@@ -248,7 +248,7 @@ class Preset:
     values: Mapping[str, Any]
 
 
-_BALANCED: Mapping[str, Any] = {"epochs": 2, "patience": 0, "blocks": "all", "keep_states": False}
+_BALANCED: Mapping[str, Any] = {"epochs": 2, "patience": 0, "batch_size": 32, "blocks": "all", "keep_states": False}
 PRESETS: Mapping[str, Preset] = {
     N_("quick"): Preset(
         N_("last third of the blocks, cached activations, 2 epochs"),
@@ -256,6 +256,9 @@ PRESETS: Mapping[str, Preset] = {
     ),
     N_("balanced"): Preset(N_("all blocks, 2 epochs"), _BALANCED),
     N_("best"): Preset(N_("all blocks, up to 8 epochs with early stopping"), {**_BALANCED, "epochs": 8, "patience": 2}),
+    N_("few"): Preset(
+        N_("for a few hundred posts: 16 epochs, batches of 16"), {**_BALANCED, "epochs": 16, "batch_size": 16}
+    ),
 }
 
 

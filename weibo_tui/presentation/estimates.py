@@ -20,7 +20,7 @@ def estimation_notes(result: EstimationResult) -> Iterator[str]:
     if not first.n:
         message = _(
             "No row has a human label, so these are counts of the predicted labels, not corrected for their errors. "
-            "Label a random sample of 100 rows for an estimate."
+            "Label a random sample of 100 rows in Files for an estimate."
         )
         yield message
     elif first.n == first.rows:
@@ -79,7 +79,7 @@ def _cannot_tell(whole: tuple[Estimate, ...]) -> Iterator[str]:
     for estimate in whole:
         if estimate.bounds is not None:
             low, high = map(percent, estimate.bounds)
-            message = _("Between none and all of them {label}: {low} – {high}.")
+            message = _("If none or all of these were {label}: {low} – {high}.")
             yield message.format(label=label_name(estimate.label), low=low, high=high)
 
 

@@ -33,7 +33,7 @@ _STYLE = (
     "li,p{margin:.25rem 0}small{opacity:.75}svg{width:100%;height:4rem;display:block;overflow:visible}"
     "polyline{fill:none;stroke:currentColor;stroke-width:2;vector-effect:non-scaling-stroke}"
     "line{stroke:#8888;stroke-dasharray:4;vector-effect:non-scaling-stroke}"
-    ".key span{color:#1f2328;padding:.1rem .4rem}"
+    ".key span{display:inline-block;color:#1f2328;padding:.1rem .4rem}"
 )
 
 
@@ -102,7 +102,8 @@ def _decisive(explanation: Explanation) -> Iterable[tuple[str, dict[str, float]]
 def explanation_legend(label: str) -> str:
     """Return what weights and bars of a label mean."""
     message = _(
-        "Weights: change of the log odds of {label} by a part. Bars: probability of {label} if the post ended there."
+        "Weights: change of the log odds of {label} by a part. Bars or line: probability of {label} if the post ended "
+        "there."
     )
     return message.format(label=label_name(label))
 

@@ -48,8 +48,11 @@ def find_annotated_file(answers: Answers, file: str) -> AnnotatedFile:
         found = [one for one in known if one.posts.startswith(file.lower())]
     if found:
         return found[0]
+    if not known:
+        message = _("No annotations of {file}. Open it in Files and press a to label posts.")
+        raise UserInputError(message.format(file=file))
     message = _("No annotations of {file}. Annotated files: {files}.")
-    raise UserInputError(message.format(file=file, files=join_names([str(one.path) for one in known], 20) or "-"))
+    raise UserInputError(message.format(file=file, files=join_names([str(one.path) for one in known], 20)))
 
 
 def export_records(

@@ -23,6 +23,7 @@ from weibo_tui.datasets.labels import MAX_LABELS
 from weibo_tui.datasets.tables import Report
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import language_tag
 from weibo_tui.progress import Progress
 from weibo_tui.storage import row_filters
 from weibo_tui.storage.column_index import ColumnIndexer
@@ -185,6 +186,7 @@ class FileIndexing:
             "stored_orders": {roles[role]: order for role, order in orders.items() if role in roles},
             "adapter": ", ".join(sorted(filter(None, self._adapters))),
             "summary": self._table.source.summary(self._report),
+            "language": language_tag(),
         }
         self._writer.finish(self.info)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -53,10 +53,17 @@ class FileMethods(WorkbenchCore):
     def list_files(self) -> list[ListedFile]:
         """Return the files that were opened, and the labeled ones of the history, newest first."""
         opened = sorted(self._caches.files(), key=lambda file: file.time)
-        files = {file.path: replace(file, answers=self.count_answers(file) or file.answers) for file in opened}
-        entries = self.history.page(_MAX_LABELED, filter=HistoryFilter(source=FILE_SOURCE))
+        entries = self._labeled_files()
+        files = {
+            file.path: replace(
+                file,
+                answers=self.count_answers(file) or file.answers,
+                adapter=file.adapter or _adapter_of(entries, file.path, file.counts),
+            )
+            for file in opened
+        }
         for entry in entries:
-            if isinstance(entry, LabeledFile) and entry.out not in files:
+            if entry.out not in files:
                 state: FileState = "not opened" if is_file(entry.out) else "removed"
                 files[entry.out] = ListedFile(
                     entry.out, state, entry.rows, entry.counts, 0, entry.adapter, entry.created_at
@@ -201,13 +208,31 @@ class FileMethods(WorkbenchCore):
         events = self.iter_export_file(file, frames.to_path(out), filter, order, overwrite)
         return blocking.run(events, ExportedFile, progress)
 
+    def _labeled_files(self) -> list[LabeledFile]:
+        """Return the labeled files of the history, newest first."""
+        entries = self.history.page(_MAX_LABELED, filter=HistoryFilter(source=FILE_SOURCE))
+        return [entry for entry in entries if isinstance(entry, LabeledFile)]
+
     def _keep(self, rows: FileRows) -> OpenedFile:
         """Return the opened file of a cache, the one of before where it is open already."""
         file = self._opened.pop(rows.path, None)
         if file is None or not file.is_in_place(rows):
-            file = OpenedFile(rows, self.answers, self.annotator, lambda: self.settings.uncertain_below)
+            file = OpenedFile(rows, self.answers, self.annotator, lambda: self.settings.uncertain_below, self._adapter)
         else:
             rows.close()
             file.refresh()
         self._opened[rows.path] = file
         return file
+
+    def _adapter(self, path: Path, counts: Mapping[str, int]) -> str:
+        return _adapter_of(self._labeled_files(), path, counts)
+
+
+def _adapter_of(entries: Sequence[LabeledFile], path: Path, counts: Mapping[str, int]) -> str:
+    """Return the adapter that labeled a file, "" when none is known. `counts` tells apart a file that replaced it."""
+    known = (entry.adapter for entry in entries if entry.out == path and _labels(entry.counts) == _labels(counts))
+    return next(known, "")
+
+
+def _labels(counts: Mapping[str, int]) -> dict[str, int]:
+    return {label: number for label, number in counts.items() if number}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from weibo_tui.datasets.answers import SampledAnswers
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext
+from weibo_tui.locale import join_list, language_tag, ngettext
 from weibo_tui.progress import Progress
 from weibo_tui.storage.answers import Answers, Kind, LoggedAnswer, RowAnswer
 from weibo_tui.storage.file_rows import FileRows, StoredRow, cell_text
@@ -28,6 +28,7 @@ from weibo_tui.storage.row_filters import (
     RowOrder,
     Selection,
 )
+from weibo_tui.text.terminal import truncate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,11 +114,20 @@ class FileRow:
 class OpenedFile:
     """A labeled file whose rows are in a cache. While it is read, its first rows can be read in the file's order."""
 
-    def __init__(self, file: FileRows, answers: Answers, annotator: str, uncertain_below: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        file: FileRows,
+        answers: Answers,
+        annotator: str,
+        uncertain_below: Callable[[], float],
+        find_adapter: Callable[[Path, Mapping[str, int]], str],
+    ) -> None:
         self._file = file
         self._log = answers
         self._annotator = annotator
         self._uncertain_below = uncertain_below
+        self._find_adapter = find_adapter
+        self._adapter: str | None = None
         self._answers: FileAnswers | None = None
 
     @property
@@ -135,10 +145,27 @@ class OpenedFile:
             roles=info["roles"],
             counts=info.get("counts", {}),
             answers=self._num_answers(),
-            adapter=info.get("adapter", ""),
-            summary=info.get("summary", ""),
+            adapter=self._name_adapter(),
+            summary=self._summary(),
             warnings=tuple(self._warnings()),
         )
+
+    def _name_adapter(self) -> str:
+        """Return the adapter of the predictions: that of the file's own column, or of the history."""
+        info = self._file.info
+        if self._adapter is None and self._file.is_ready:
+            self._adapter = info.get("adapter", "") or self._find_adapter(Path(info["path"]), info.get("counts", {}))
+        return self._adapter or ""
+
+    def _summary(self) -> str:
+        """Return the line that says how the file was read, a shorter one if it is stored in another language."""
+        info = self._file.info
+        if "summary" not in info or info.get("language") == language_tag():
+            return str(info.get("summary", ""))
+        column = _("posts in {column}").format(column=truncate(str(info["roles"]["post"]).strip()))
+        rows = ngettext("{number:,} row", "{number:,} rows", self._file.rows).format(number=self._file.rows)
+        name = " ".join(Path(info["path"]).name.splitlines())
+        return f"{name}: {join_list([column, rows])}"
 
     def _num_answers(self) -> int:
         return int(self._current().is_answered.sum()) if self._file.is_ready else 0

@@ -170,7 +170,7 @@ class Workbench(AnnotationMethods, LabeledFileMethods):
         """Train the adapter `name` on labeled files or a DataFrame.
 
         `options` are the fields of `TrainingConfig`, `Hyperparameters` and `ComputeOptions` by name, and
-        `text_column`, `label_column` and `encoding` (default: detected), and `preset`: quick, balanced or best.
+        `text_column`, `label_column` and `encoding` (default: detected), and `preset`: quick, balanced, best or few.
         `validation_data` and `test_data` are files or DataFrames too. The default adapter stays the default; see
         `set_default_adapter`.
 

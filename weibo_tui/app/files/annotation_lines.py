@@ -31,7 +31,7 @@ def progress_parts(progress: AnnotationProgress, queue: Queue) -> Iterator[str]:
 def _forecast(progress: AnnotationProgress) -> Iterator[str]:
     answers = progress.estimates[0].n if progress.estimates else 0
     if progress.needed is None or answers < MIN_ANSWERS:
-        yield _("forecast from {number} labels on").format(number=MIN_ANSWERS)
+        yield _("forecast after {number} labels").format(number=MIN_ANSWERS)
         return
     if not progress.needed:
         yield _("± {points} is reached").format(points=POINTS)

@@ -109,7 +109,8 @@ class EstimateScreen(FiguresScreen):
 
     async def _ask_for_windows(self) -> None:
         choices = [(_WHOLE, _("the whole file")), (DAY, _("day")), (WEEK, _("week"))]
-        choices += [(name, name) for name in self.info.columns if name not in (DAY, WEEK)]
+        left_out = {DAY, WEEK, *self.info.roles.values()}
+        choices += [(name, name) for name in self.info.columns if name not in left_out]
         dialog = ChoiceDialog(_("Estimate the shares by:"), choices, self.by or _WHOLE)
         by = await self.app.push_screen_wait(dialog)
         if by is not None and (by or None) != self.by:

@@ -13,7 +13,7 @@ from weibo_tui.app.plot.intervals import interval_bar
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.measurements import measurement_notes
-from weibo_tui.presentation.numbers import NO_FIGURE, number, percent
+from weibo_tui.presentation.numbers import NO_FIGURE, percent
 from weibo_tui.workbench.annotation_results import SampleMeasurement
 from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
 
@@ -43,7 +43,7 @@ class MeasureScreen(FiguresScreen):
     def show_result(self, result: object) -> None:
         assert isinstance(result, SampleMeasurement)
         self.result = result
-        self.query_one(FigureList).show(partial(_lines, result))
+        self.query_one(FigureList).show(partial(_lines, result), cursor=1)  # the first adapter, below the header
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return self.is_computing if action == "stop" else True
@@ -55,7 +55,7 @@ def _lines(found: SampleMeasurement, width: int) -> Iterator[FigureLine]:
     columns = [
         Column(_("accuracy"), [percent(score.accuracy) for score in scores]),
         Column(_("95% interval"), [_interval(*pair) for pair in limits]),
-        Column(_("Macro F1"), [number(score.macro_f1) for score in scores]),
+        Column(_("Macro F1"), [percent(score.macro_f1) for score in scores]),
     ]
     names = [safe_line(name) for name in found.scores]
     table = Table(

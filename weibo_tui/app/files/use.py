@@ -20,6 +20,8 @@ from weibo_tui.workbench.annotation_results import TrainingRows
 from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
 
 _MAX_REPORTS = 3
+_PRESET = "few"  # people rarely label more than some hundred posts
+_USEFUL = 100  # posts, with fewer of which the adapters that were measured were hardly better than chance
 
 
 class FileUse:
@@ -69,7 +71,7 @@ class FileUse:
     async def train(self, app: BaseApp, info: FileInfo) -> None:
         """Write the answers that can be trained on to a file, and open the training form with it."""
         proposed = str(info.path.with_name(f"{info.path.stem}-training.csv"))
-        dialog = PathDialog(_("Write the posts and labels to train on to"), proposed, save=True)
+        dialog = PathDialog(_("File to write the labeled posts to"), proposed, save=True)
         path: Path | None = await app.push_screen_wait(dialog)
         if path is None:
             return
@@ -77,13 +79,16 @@ class FileUse:
         rows = await app.records.call(lambda wb: wb.training_rows(info.posts, path, overwrite))
         answers = [("train", _("Open the training form")), ("later", _("Not now"))]
         if await app.push_screen_wait(ChoiceDialog("\n".join(_training_notes(rows)), answers)) == "train":
-            await app.open_training_form(data=path)
+            await app.open_training_form(data=path, preset=_PRESET)
 
 
 def _training_notes(rows: TrainingRows) -> Iterator[str]:
     """Yield what was written, and what was left out."""
     counts = join_list(f"{label_name(label)} {number:,}" for label, number in rows.labels.items())
     yield _("Written to train on: {counts}.").format(counts=counts)
+    if sum(rows.labels.values()) < _USEFUL:
+        message = _("With fewer than {number} posts an adapter is hardly better than chance. Label more for training.")
+        yield message.format(number=_USEFUL)
     if rows.barred:
         yield ngettext(
             "{number:,} post was left out, because its text is in a sample.",

@@ -323,15 +323,15 @@ class TrainScreen(MainScreen):
         legacy = await self.app.records.call(lambda _wb: LegacyProject.find())
         await self.start_training(data=legacy.data)
 
-    async def start_training(self, base: str = "", data: Path | None = None) -> None:
-        """Ask for a training's plan, with `base` and the file `data` chosen if they are given, and start it."""
+    async def start_training(self, base: str = "", data: Path | None = None, preset: str = "") -> None:
+        """Ask for a training's plan, with what is given of base, file and preset chosen, and start it."""
         values = self.form_values["train"]
         if data is not None:
             values["files"] = [data.absolute()]
             for name in ("sheet", "text_column", "label_column", "labels", "map"):  # of the files before
                 values.pop(name, None)
         await self.app.refresh_catalog()
-        plan = await self.app.push_screen_wait(TrainingForm(values, base))
+        plan = await self.app.push_screen_wait(TrainingForm(values, base, preset))
         if plan is not None:
             self.follow(Job("train", plan.name, lambda wb: wb.iter_train(plan), owner=self, base=plan.base))
 

@@ -50,11 +50,13 @@ class TrainingForm(FilesForm[TrainingConfig]):
     TrainingForm .preset { height: 1; color: $text-muted; }
     """
 
-    def __init__(self, values: dict[str, Any] | None = None, base: str = "") -> None:
-        """`base` is selected at first if it is given, otherwise the default."""
+    def __init__(self, values: dict[str, Any] | None = None, base: str = "", preset: str = "") -> None:
+        """`base` and `preset` are selected at first if they are given."""
         super().__init__(_("New training"), values, audit=True)
         if base:
             self._values["base"] = base
+        if preset:
+            self._values |= _preset_texts(preset)
         self._preset_summary = Static(classes="preset")
         self._own_files = {
             name: PathInput(self._values.get(name, ""), SUFFIXES, placeholder=_("a share of the posts"))
@@ -111,8 +113,8 @@ class TrainingForm(FilesForm[TrainingConfig]):
     def on_field_changed(self, event: Field.Changed) -> None:
         name, preset = event.field.spec.name, self._fields["preset"].text
         if name == "preset" and preset in PRESETS:
-            for key, value in PRESETS[preset].values.items():
-                self._fields[key].text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+            for key, text in _preset_texts(preset).items():
+                self._fields[key].text = text
         if name == "preset" or name in PRESETS["balanced"].values:
             self._show_preset()
 
@@ -159,3 +161,9 @@ class TrainingForm(FilesForm[TrainingConfig]):
         with self.data_problems(self._files):
             await self.preview.run(lambda wb: wb.iter_check_data(plan), self.show_progress)
         return plan
+
+
+def _preset_texts(name: str) -> dict[str, str]:
+    """Return the texts of the fields that a preset sets."""
+    texts = {True: "yes", False: "no"}
+    return {key: texts[value] if isinstance(value, bool) else str(value) for key, value in PRESETS[name].values.items()}

@@ -35,13 +35,13 @@ def sampling_notes(sampling: Sampling) -> Iterator[str]:
 def sampling_figures(sampling: Sampling) -> Iterator[tuple[str, str]]:
     """Yield the name and the value of each figure."""
     yield _("Rows"), f"{sampling.rows:,}"
-    yield _("Rows without text"), _of(sampling.empty, sampling.rows)
+    yield _("Rows without own words"), _of(sampling.empty, sampling.rows)
     yield _("Repeated texts"), _of(sampling.duplicates, sampling.rows)
     yield _("Reposts"), _of(sampling.reposts, sampling.rows)
     if sampling.undated is not None:
         yield _("Dates that cannot be read"), _of(sampling.undated, sampling.rows)
     if sampling.full_hours is not None:
-        yield _("Hours that may be cut"), f"{sampling.full_hours:,}"
+        yield _("Hours that may be incomplete"), f"{sampling.full_hours:,}"
     if sampling.accounts is not None:
         yield _("Accounts"), f"{sampling.accounts:,}"
         yield _("Share of the 10 most active accounts"), percent(sampling.top_accounts)
