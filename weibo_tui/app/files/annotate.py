@@ -62,8 +62,7 @@ class AnnotateScreen(FormScreen[None]):
     HELP_TEXT = N_(
         "Label posts by hand. A digit gives its label and shows the next post. Space is for posts whose label cannot "
         "be told. Each answer is stored at once, and u undoes the last one, also after a restart. The model's "
-        "prediction for a post is shown after your answer, so that it does not influence you. Reposts without own "
-        "words, such as 转发微博, are left out."
+        "prediction for a post is shown after your answer, so that it does not influence you."
     )
     BINDINGS = bindings("annotate")
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]  # noqa: RUF012 - as Textual declares it
