@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
-from weibo_tui.text.cleaning import normalize
+from weibo_tui.text.cleaning import INVISIBLE, normalize
+
+_NOTHING = re.compile(rf"[\s{INVISIBLE}]")
 
 
 def hash_text(text: str) -> int:
@@ -14,6 +17,10 @@ def hash_text(text: str) -> int:
 
 
 def text_key(post: str) -> int:
-    """Return a hash that is the same for all posts with this normalized text, and 0 for a post without text."""
-    text = normalize(post)
+    """Return a hash that is the same for all posts with this normalized text, and 0 for a post without characters.
+
+    Of a post whose normalized text is empty, such as a link or a repost without own words, it is the hash of all
+    characters: it may have a prediction, so it can be in a sample.
+    """
+    text = normalize(post) or _NOTHING.sub("", post)
     return hash_text(text) if text else 0
