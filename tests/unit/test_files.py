@@ -265,7 +265,7 @@ def test_removed_answer_gives_way_to_label_of_file(workbench: Workbench, path: P
 
 
 def test_blank_label_is_refused(workbench: Workbench, path: Path) -> None:
-    with pytest.raises(UserInputError, match="A label needs a character"):
+    with pytest.raises(UserInputError, match="A label needs 1 to"):
         files.opened(workbench, path).correct([1], " \t")
 
 

@@ -180,10 +180,20 @@ def _read_label_studio(text: str) -> Iterator[AnnotationRecord]:
     for task in tasks:
         data = task["data"]
         for number, annotation in enumerate(task.get("annotations") or ()):
-            own = annotation.get("weibo_tui") or ({} if number == 0 else {"annotator": "", "repeat": False})
+            first = {"annotator": data.get("annotator"), "repeat": data.get("repeat")} if number == 0 else {}
+            own = annotation.get("weibo_tui") or first | {"annotator": first.get("annotator") or _user(annotation)}
             values = {"seconds": annotation.get("lead_time"), "created_at": annotation.get("created_at")}
             cancelled = annotation.get("was_cancelled", False)
-            yield _record(data | values | own | {"label": _choices(annotation), "cannot_tell": cancelled})
+            choices = [] if cancelled else _choices(annotation)  # those of a skipped task are not finished
+            yield _record(data | {"repeat": False} | values | own | {"label": choices, "cannot_tell": cancelled})
+
+
+def _user(annotation: Mapping[str, Any]) -> str:
+    """Return the name of the user of Label Studio: an address in some exports, otherwise a number."""
+    user = annotation.get("completed_by")
+    if isinstance(user, Mapping):
+        user = user.get("email") or user.get("id")
+    return str(user) if isinstance(user, str | int) else ""
 
 
 def _choices(annotation: Mapping[str, Any]) -> list[str]:

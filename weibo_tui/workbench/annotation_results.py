@@ -9,6 +9,7 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weibo_tui.datasets.answers import answer_name
 from weibo_tui.datasets.splitting import hash_texts
 from weibo_tui.engine.score_card import ScoreCard
 from weibo_tui.errors import UserInputError
@@ -156,13 +157,14 @@ def measure_on_sample(
     common = set(cards[0].labels).intersection(*(card.labels for card in cards))
     states = {row: state for row, state in answers.of(posts).items() if state.purpose == "sample" and state.is_answered}
     texts = {entry.row: entry.text for entry in answers.entries(posts)}
-    known = [row for row, state in states.items() if state.label in common]
+    names_of = {row: answer_name(state.label or "", tuple(sorted(common))) for row, state in states.items()}
+    known = [row for row, name in names_of.items() if name in common]
     seen = yield from _seen_in_training(models, cards, [texts[row] for row in known])
     rows = [row for row, is_seen in zip(known, seen.tolist(), strict=True) if not is_seen]
     if not rows:
         message = _("No sample answers to measure adapters {names} on. Annotate a random sample first.")
         raise UserInputError(message.format(names=join_names(names, 20)))
-    labels = [str(states[row].label) for row in rows]
+    labels = [str(names_of[row]) for row in rows]
     scores: dict[str, ScoreCard] = {}
     predicted = []
     for name, card in zip(names, cards, strict=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from weibo_tui.datasets.answers import PURPOSES
+from weibo_tui.datasets.answers import CANNOT_TELL_WORD, PURPOSES, answer_name
 from weibo_tui.storage.answers import Answers, RowAnswer
 from weibo_tui.storage.file_rows import FileRows
 from weibo_tui.storage.row_filters import CANNOT_TELL, CANNOT_TELL_LABEL, NONE, HumanLabels
@@ -87,6 +87,11 @@ class FileAnswers:
         return answered
 
     @property
+    def is_given(self) -> bool:
+        """True if some human label is not one of the file's own column."""
+        return bool((self.sources > LABEL_SOURCES.index("file")).any())
+
+    @property
     def has_sample(self) -> bool:
         """True if some answered row was drawn at random. The file's own column is no such sample."""
         return bool((self.is_answered & (self.purposes == SAMPLE)).any())
@@ -157,9 +162,15 @@ def _read_file_labels(file: FileRows, names: list[str], log: Answers) -> _FileLa
 
 
 def _code(names: list[str], answer: RowAnswer) -> int:
-    """Return the code of an answer, whose label is added to `names` if it is new."""
-    if answer.label is None:
+    """Return the code of an answer, whose label is added to `names` if it is new.
+
+    It is read as a label in a file is, since it may have been given before another adapter labeled the posts."""
+    name = CANNOT_TELL_WORD if answer.label is None else answer.label
+    label = answer_name(name, tuple(names))
+    if label is None:
+        return NONE
+    if label == CANNOT_TELL_LABEL:
         return CANNOT_TELL
-    if answer.label not in names:
-        names.append(answer.label)
-    return names.index(answer.label)
+    if label not in names:
+        names.append(label)
+    return names.index(label)
