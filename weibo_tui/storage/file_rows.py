@@ -339,11 +339,11 @@ def source_facts(path: Path) -> dict[str, Any]:
     return {"path": str(path.absolute()), "size": status.st_size, "modified": status.st_mtime_ns}
 
 
-def set_cache_source(cache: Path, path: Path) -> None:
-    """Store in a complete cache that its file, with the same content, is at this path now."""
+def set_cache_source(cache: Path, facts: Mapping[str, Any]) -> None:
+    """Store in a complete cache the `source_facts` of a file with the same content, which takes the place of its."""
     with translate_sqlite_errors(cache), closing(_connect(cache)) as database, database.transaction():
         if (state := _read_info(database)) is not None:
-            _write_info(database, state[0] | source_facts(path), is_ready=state[1])
+            _write_info(database, state[0] | dict(facts), is_ready=state[1])
 
 
 def remove_cache(path: Path) -> None:

@@ -153,10 +153,8 @@ class Annotation:
             name = answer_name(label, self.labels)
             if name is not None and name not in (CANNOT_TELL, *self.labels):
                 self.labels = (*self.labels, name)
-        self._register()
         self._end = None if stored is None else stored.reserve
-        if queue == "teach":
-            self._end = answers.reserve(self.posts, -(-len(self._order) // 2))
+        self._register()
         self._load()
 
     @property
@@ -261,6 +259,8 @@ class Annotation:
 
     def _register(self) -> None:
         self._answers.register(annotated_file(self._table, self.labels))
+        if self.queue == "teach":
+            self._end = self._answers.reserve(self.posts, -(-len(self._order) // 2))
 
     def _known_label(self, label: str) -> str:
         """Return a label in the way it is written already, or as a new one, which is stored."""
@@ -272,6 +272,8 @@ class Annotation:
 
     def _load(self) -> None:
         """Read the answers of all annotators, and what this one has done in the queue."""
+        if self._answers.file(self.posts) is None:  # another program has removed the answers
+            self._register()
         self._revision = self._answers.revision(self.posts)
         self._current = self._answers.of(self.posts)
         self._answered = {row for row, state in self._current.items() if state.is_answered}
@@ -293,6 +295,8 @@ class Annotation:
 
     def _add(self, task: Task, kind: Kind, value: str | None, seconds: float | None = None) -> None:
         row, adapter = self._table.row(task.row), self._table.info.adapter
+        if self._answers.revision(self.posts) != self._revision:
+            self._load()
         entry = LoggedAnswer(
             posts=self.posts,
             row=task.row,

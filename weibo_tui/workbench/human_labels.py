@@ -60,9 +60,11 @@ class FileAnswers:
         revision = self._log.revision(self._posts)
         if revision == self._revision:
             return
-        is_removed = revision[0] < self._revision[0]
-        changed = list(self.answers) if is_removed else self._log.changed_rows(self._posts, self._revision)
-        states = self._log.of(self._posts, changed)
+        last, first, *_others = self._revision
+        is_removed = revision[0] < last or revision[1] > first > 0
+        rows = None if is_removed else self._log.changed_rows(self._posts, self._revision)
+        states = self._log.of(self._posts, rows)
+        changed = {*self.answers, *states} if rows is None else rows
         self._revision = revision
         for number in changed:
             self.answers[number] = states.get(number, RowAnswer())
