@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from labeled_posts import posts, write
 
 from weibo_tui import UserInputError, Workbench
+from weibo_tui.datasets.reading import open_table, read_rows
+from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.workbench.estimation import Estimate
 from weibo_tui.workbench.opened_file import OpenedFile
 
@@ -124,3 +127,33 @@ def test_labels_of_one_prediction_only_have_one_order(home: Path, tmp_path: Path
         known = file.estimate().estimates
         assert known == estimates(wb, path) == exported(wb, file, tmp_path / "out.csv")
         assert wb.export_annotations(path, tmp_path / "answers.jsonl") == 10
+
+
+POSTS = ["@小林同学 面真好吃", "=1+1 真好吃", "-5 度，冷", "'=1 引号", "普通的一天", "", "@ada"]
+
+
+def as_training_rows(wb: Workbench, path: Path, out: Path) -> None:
+    wb.training_rows(path, out)
+
+
+def as_annotations(wb: Workbench, path: Path, out: Path) -> None:
+    wb.export_annotations(path, out)
+
+
+def as_file(wb: Workbench, path: Path, out: Path) -> None:
+    wb.export_file(path, out, progress=False)
+
+
+@pytest.mark.parametrize("write_answers", [as_training_rows, as_annotations, as_file])
+def test_written_posts_are_the_same_when_trained_on(
+    write_answers: Callable[[Workbench, Path, Path], None], home: Path, tmp_path: Path
+) -> None:
+    rows = [{"text": text, "predicted": "positive"} for text in POSTS]
+    path, out = write(tmp_path / "formulas.csv", rows), tmp_path / "answers.csv"
+    with Workbench(home) as wb:
+        file = opened(wb, path)
+        file.correct(list(range(1, len(POSTS) + 1)), "negative")
+        write_answers(wb, path, out)
+    read = [row.text for row in read_rows(open_table(out, Columns()), Report())]
+    # A post of nothing but a name is trained on as little as an empty one.
+    assert read == (POSTS[:5] if write_answers is as_training_rows else POSTS)

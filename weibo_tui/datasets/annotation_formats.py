@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from weibo_tui.atomic import open_output, read_bounded
+from weibo_tui.datasets.answers import EXPORTED_CANNOT_TELL
 from weibo_tui.datasets.labels import SEVERAL, normalize_label
+from weibo_tui.datasets.reading import LABEL_SOURCE
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.text.spreadsheet import escape_formula, header_quoting, unescape_formula
@@ -118,10 +120,12 @@ def _json(value: Any, indent: int | None = None) -> str:
 def _write_csv(file: IO[str], records: Iterable[AnnotationRecord]) -> None:
     names = [field.name for field in fields(AnnotationRecord)]
     file.write("\ufeff")
-    csv.writer(file, quoting=header_quoting(names)).writerow(names)
+    csv.writer(file, quoting=header_quoting(names)).writerow([*names, LABEL_SOURCE])
     writer = csv.writer(file, quoting=csv.QUOTE_ALL)
     for record in records:
-        writer.writerow([_cell(value) for value in asdict(record).values()])
+        # By the last column `train` and others know that formulas are escaped.
+        source = EXPORTED_CANNOT_TELL if record.cannot_tell else "human" if record.label else ""
+        writer.writerow([*(_cell(value) for value in asdict(record).values()), source])
 
 
 def _cell(value: Any) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.datasets.answers import answer_name
+from weibo_tui.datasets.reading import LABEL_SOURCE
 from weibo_tui.datasets.splitting import hash_texts
 from weibo_tui.engine.score_card import ScoreCard
 from weibo_tui.errors import UserInputError
@@ -136,7 +137,7 @@ def write_training_rows(answers: Answers, posts: str, out: Path, overwrite: bool
     left_out: set[int] = set()
     for entry in answers.entries(posts):
         label = states[entry.row].label
-        if label is None or states[entry.row].purpose == "sample":
+        if label is None or states[entry.row].purpose == "sample" or not entry.text_key:
             continue
         if entry.text_key in barred:
             left_out.add(entry.text_key)
@@ -144,7 +145,9 @@ def write_training_rows(answers: Answers, posts: str, out: Path, overwrite: bool
             rows[entry.text_key] = entry.text, label
     if not rows:
         raise UserInputError(_("No answers to train on. Annotate posts for training, or correct predictions first."))
-    write_csv(out, ["text", "label"], list(rows.values()), overwrite)
+    # By the third column those who read the file know that formulas are escaped. Otherwise a post such as "@ada …" is
+    # trained on with an apostrophe, and not recognized where it is in a sample.
+    write_csv(out, ["text", "label", LABEL_SOURCE], [(*row, "human") for row in rows.values()], overwrite)
     return TrainingRows(out, dict(Counter(label for _text, label in rows.values())), len(left_out))
 
 
