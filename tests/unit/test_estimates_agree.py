@@ -11,6 +11,7 @@ import pytest
 from labeled_posts import posts, write
 
 from weibo_tui import UserInputError, Workbench
+from weibo_tui.datasets.answers import CANNOT_TELL
 from weibo_tui.datasets.reading import open_table, read_rows
 from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.workbench.estimation import Estimate
@@ -157,3 +158,12 @@ def test_written_posts_are_the_same_when_trained_on(
     read = [row.text for row in read_rows(open_table(out, Columns()), Report())]
     # A post of nothing but a name is trained on as little as an empty one.
     assert read == (POSTS[:5] if write_answers is as_training_rows else POSTS)
+
+
+def test_answer_is_shown_as_it_is_stored(home: Path, path: Path) -> None:
+    with Workbench(home) as wb:
+        session = wb.annotate(opened(wb, path))
+        for given, stored in (("正面", "positive"), ("无法判断", CANNOT_TELL), (" mixed ", "mixed")):
+            task = session.next()
+            assert task is not None
+            assert session.answer(task, given).label == stored

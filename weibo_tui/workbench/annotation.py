@@ -90,8 +90,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Reveal:
-    """The prediction for a post that has an answer now. `agrees` is None without a label on both sides."""
+    """The prediction for a post that has an answer now, and `label`, the answer as it is stored.
 
+    `agrees` is None without a label on both sides."""
+
+    label: str
     predicted: str | None
     confidence: float | None
     agrees: bool | None
@@ -188,7 +191,7 @@ class Annotation:
         kind: Kind = "cannot_tell" if label == CANNOT_TELL else "label"
         self._add(task, kind, None if label == CANNOT_TELL else label, seconds)
         known = row.predicted is not None and label != CANNOT_TELL
-        return Reveal(row.predicted, row.confidence, row.predicted == label if known else None)
+        return Reveal(label, row.predicted, row.confidence, row.predicted == label if known else None)
 
     def flag(self, task: Task, flagged: bool = True) -> None:
         """Mark a post to look at later, or remove the mark."""
