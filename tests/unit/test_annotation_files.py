@@ -221,3 +221,53 @@ def test_annotated_file_is_found_by_path_or_fingerprint(answers: Answers) -> Non
     assert find_annotated_file(answers, file.posts[:6].upper()) == file
     with pytest.raises(UserInputError, match=r"No annotations of abc\. Annotated files: /data/rain\.csv\."):
         find_annotated_file(answers, "abc")
+
+
+def test_export_keeps_which_answer_is_the_last(answers: Answers, tmp_path: Path) -> None:
+    table = Table([f"post {number}" for number in range(6)])
+    first, second = (Annotation(table, answers, "sample", name) for name in ("ada", "bob"))
+    task = first.next()
+    assert task is not None
+    for session, label in ((first, "negative"), (second, "positive"), (first, "mixed")):
+        session.answer(task, label)
+    records = export_records(answers, answers.files()[0])
+    assert [(record.annotator, record.label) for record in records] == [("bob", "positive"), ("ada", "mixed")]
+
+
+def test_import_reads_words_for_labels_as_those_of_the_file(answers: Answers) -> None:
+    table = Table([f"post {number}" for number in range(6)])
+    words = ("正面", "NEG", "无法判断", "mixed", "positive, negative")
+    records = [AnnotationRecord(f"post {number}", word) for number, word in enumerate(words)]
+    done = import_records(answers, table, records, "ada")
+    states = answers.of(table.info.posts)
+    assert [(row, state.label, state.cannot_tell) for row, state in sorted(states.items())] == [
+        (1, "positive", False),
+        (2, "negative", False),
+        (3, None, True),
+        (4, "mixed", False),
+    ]
+    assert (done.added, done.unlabeled) == (4, 1)
+
+
+def test_second_answer_of_an_annotator_in_a_file_is_left_out(answers: Answers) -> None:
+    table = Table(["a post", "other"])
+    records = [AnnotationRecord("a post", label) for label in ("positive", "negative")]
+    done = import_records(answers, table, records, "ada")
+    assert (done.added, done.existing) == (1, 1)
+    assert answers.of(table.info.posts)[1].label == "positive"
+
+
+def test_label_studio_names_users_and_drops_skipped_labels(tmp_path: Path) -> None:
+    def annotation(user: object, choice: str, cancelled: bool = False) -> dict[str, object]:
+        choices = {"type": "choices", "value": {"choices": [choice]}}
+        return {"completed_by": user, "result": [choices], "was_cancelled": cancelled}
+
+    given = [annotation({"id": 3, "email": "a@b.c"}, "x"), annotation(7, "y"), annotation(7, "z", True)]
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps([{"data": {"text": "a post"}, "annotations": given}]), "utf-8")
+    records = read_annotations(path, "label-studio")
+    assert [(record.annotator, record.label, record.cannot_tell) for record in records] == [
+        ("a@b.c", "x", False),
+        ("7", "y", False),
+        ("7", "", True),
+    ]

@@ -95,7 +95,7 @@ def test_training_rows_are_teach_answers_and_corrections(wb: Workbench, tmp_path
     assert (written.labels, written.barred) == ({"sunny": 1, "rainy": 1}, 0)
     with (tmp_path / "out.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = [*csv.reader(file)]
-    assert rows == [["text", "label"], [taught[0], "sunny"], [taught[2], "rainy"]]
+    assert rows == [["text", "label", "label_source"], [taught[0], "sunny", "human"], [taught[2], "rainy", "human"]]
     assert not {*sampled} & {row[0] for row in rows}
     # Another file whose sample has one of these texts bars it.
     other = tmp_path / "other.csv"

@@ -286,7 +286,7 @@ def test_removed_answer_gives_way_to_label_of_file(workbench: Workbench, path: P
 
 
 def test_blank_label_is_refused(workbench: Workbench, path: Path) -> None:
-    with pytest.raises(UserInputError, match="A label needs a character"):
+    with pytest.raises(UserInputError, match="A label needs 1 to"):
         files.opened(workbench, path).correct([1], " \t")
 
 
@@ -491,3 +491,46 @@ def test_cache_can_be_read_by_owner_only(workbench: Workbench, home: Path, path:
     files.opened(workbench, path)
     assert (home / "files").stat().st_mode & 0o777 == 0o700
     assert all(file.stat().st_mode & 0o077 == 0 for file in (home / "files").iterdir())
+
+
+def test_answers_that_another_program_removed_are_gone(workbench: Workbench, home: Path, path: Path) -> None:
+    file = files.opened(workbench, path)
+    session = workbench.annotate(file)
+    for _number in range(3):
+        task = session.next()
+        assert task is not None
+        session.answer(task, "neutral")
+    known = files.numbers(file, RowFilter(human="neutral"))
+    with Workbench(home) as other:
+        other.remove_file(other.find_file(str(path)), answers=True)
+        task = session.next()
+        assert task is not None
+        again = other.open_file(path, progress=False)
+        again.correct([task.row], "neutral")
+        assert set(files.numbers(file, RowFilter(human="neutral"))) < set(known) | {task.row}
+        assert file.info.answers == again.info.answers
+        other.remove_file(other.find_file(str(path)), answers=True)
+        session.answer(task, "neutral")  # and not lost, or taken for a damaged database
+        assert workbench.answers.of(file.info.posts)[task.row].label == "neutral"
+        assert session.progress().done == 1
+
+
+def test_annotated_file_is_not_written_over(workbench: Workbench, path: Path) -> None:
+    file, content = files.opened(workbench, path), path.read_bytes()
+    file.correct([1], "neutral")
+    for write in (workbench.export_annotations, workbench.training_rows):
+        with pytest.raises(UserInputError, match="same file"):
+            write(path, path, overwrite=True)
+    assert path.read_bytes() == content
+
+
+def test_file_that_changes_while_it_is_read_is_not_kept(workbench: Workbench, tmp_path: Path) -> None:
+    path = files.write(tmp_path / "growing.csv", files.rows(3000))
+    content = path.read_bytes()
+    steps = workbench.iter_open_file(path)
+    next(steps)
+    path.write_bytes(content + content)
+    with pytest.raises(UserInputError, match="changed while it was read"):
+        list(steps)
+    path.write_bytes(content)
+    assert files.opened(workbench, path).info.rows == 3000

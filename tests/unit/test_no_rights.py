@@ -11,6 +11,7 @@ from commands import MACHINE, listing
 from disk_commands import COMMANDS, Place, furnish
 from disks import Shell, can_mount, check_message, open_folder, read_only, stranger, writable
 
+from weibo_tui import Workbench
 from weibo_tui.atomic import atomic_folder, remove_folder
 from weibo_tui.errors import WeiboTuiError
 
@@ -25,6 +26,8 @@ def shared(stocked: Path, posts_file: Path, corpus_file: Path) -> Iterator[Place
         place = furnish(shell, stocked, posts_file, corpus_file, elsewhere)
         place.restore()
         writable(elsewhere)
+        with Workbench(place.home) as wb:
+            wb.open_file(elsewhere / "few.csv", progress=False)
         read_only(folder)
         yield place
 
@@ -60,6 +63,9 @@ def test_read_only_home_can_be_read(place: Place, own: Path) -> None:
         ["history", "list"],
         ["runs", "list"],
         ["runs", "show", place.run],
+        ["files", "list"],
+        ["files", "show", place.elsewhere / "few.csv", "--search", "的"],
+        ["files", "export", place.elsewhere / "few.csv", own / "rows.csv"],
         ["predict", "雨停了，去江边走走", "--no-history", *MACHINE],
         ["history", "export", own / "history.csv"],
         ["runs", "export", place.run, own / "journal.jsonl"],
@@ -69,7 +75,7 @@ def test_read_only_home_can_be_read(place: Place, own: Path) -> None:
         result = shell.run(*words, user=stranger())
         assert result.code == 0, (words, result.err)
         assert result.out
-    assert {path.name for path in own.iterdir()} >= {"history.csv", "journal.jsonl", "mood.zip", "out.csv"}
+    assert {path.name for path in own.iterdir()} >= {"history.csv", "journal.jsonl", "mood.zip", "out.csv", "rows.csv"}
     doctor = shell.run("doctor", user=stranger())
     assert doctor.err == ""
     assert f"Cannot write to {place.home}" in doctor.out

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from weibo_tui.atomic import open_output, read_bounded
+from weibo_tui.datasets.answers import EXPORTED_CANNOT_TELL
 from weibo_tui.datasets.labels import SEVERAL, normalize_label
+from weibo_tui.datasets.reading import LABEL_SOURCE
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.text.spreadsheet import escape_formula, header_quoting, unescape_formula
@@ -118,10 +120,12 @@ def _json(value: Any, indent: int | None = None) -> str:
 def _write_csv(file: IO[str], records: Iterable[AnnotationRecord]) -> None:
     names = [field.name for field in fields(AnnotationRecord)]
     file.write("\ufeff")
-    csv.writer(file, quoting=header_quoting(names)).writerow(names)
+    csv.writer(file, quoting=header_quoting(names)).writerow([*names, LABEL_SOURCE])
     writer = csv.writer(file, quoting=csv.QUOTE_ALL)
     for record in records:
-        writer.writerow([_cell(value) for value in asdict(record).values()])
+        # By the last column `train` and others know that formulas are escaped.
+        source = EXPORTED_CANNOT_TELL if record.cannot_tell else "human" if record.label else ""
+        writer.writerow([*(_cell(value) for value in asdict(record).values()), source])
 
 
 def _cell(value: Any) -> str:
@@ -180,10 +184,20 @@ def _read_label_studio(text: str) -> Iterator[AnnotationRecord]:
     for task in tasks:
         data = task["data"]
         for number, annotation in enumerate(task.get("annotations") or ()):
-            own = annotation.get("weibo_tui") or ({} if number == 0 else {"annotator": "", "repeat": False})
+            first = {"annotator": data.get("annotator"), "repeat": data.get("repeat")} if number == 0 else {}
+            own = annotation.get("weibo_tui") or first | {"annotator": first.get("annotator") or _user(annotation)}
             values = {"seconds": annotation.get("lead_time"), "created_at": annotation.get("created_at")}
             cancelled = annotation.get("was_cancelled", False)
-            yield _record(data | values | own | {"label": _choices(annotation), "cannot_tell": cancelled})
+            choices = [] if cancelled else _choices(annotation)  # those of a skipped task are not finished
+            yield _record(data | {"repeat": False} | values | own | {"label": choices, "cannot_tell": cancelled})
+
+
+def _user(annotation: Mapping[str, Any]) -> str:
+    """Return the name of the user of Label Studio: an address in some exports, otherwise a number."""
+    user = annotation.get("completed_by")
+    if isinstance(user, Mapping):
+        user = user.get("email") or user.get("id")
+    return str(user) if isinstance(user, str | int) else ""
 
 
 def _choices(annotation: Mapping[str, Any]) -> list[str]:

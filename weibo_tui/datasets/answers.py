@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
-from math import nan
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from weibo_tui.datasets.columns import find_role, fold
 from weibo_tui.datasets.label_map import NO_RULES, LabelMap, assign_labels, score_hint
-from weibo_tui.datasets.labels import MAX_LABELS, normalize_label, sentiments
+from weibo_tui.datasets.labels import MAX_LABELS, Labels, is_number, normalize_label, sentiments
 from weibo_tui.datasets.reading import PostTable, TableRow, find_exported_label, open_table, read_rows
 from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.datasets.windows import MAX_WINDOWS, Windows, find_windows
@@ -289,11 +289,12 @@ def label_word(cell: Any) -> str:
 
 
 def read_number(cell: Any) -> float:
-    """Return the number in a cell, NaN for none."""
+    """Return the number in a cell, NaN for none, and for an infinite one, which no JSON can hold."""
     try:
-        return float(cell)
-    except (TypeError, ValueError):
+        number = float(cell)
+    except (TypeError, ValueError, OverflowError):
         return nan
+    return number if isfinite(number) else nan
 
 
 def _check_numbers(source: PostTable, predictions: Collection[str], windows: Collection[str | None]) -> None:
@@ -351,6 +352,22 @@ def name_labels(
     own = sorted({*named.values()} - {"", CANNOT_TELL, *names})
     predicted = {word: names[index] for word, index in model.indices.items()}
     return LabelNames((*names, *own), model.read_as() | human.read_as(), predicted, named, human.left_out)
+
+
+@lru_cache(1000)
+def answer_name(word: str, labels: tuple[str, ...]) -> str | None:
+    """Return the name of one human label, as `name_labels` does among `labels`; None if it is no label, or several.
+
+    A new label that is a number stays one, since what numbers mean depends on the others.
+    """
+    found = assign_labels({word}, Labels(labels, labels), NO_RULES)
+    if found.left_out:
+        return None
+    if word in found.indices:
+        return labels[found.indices[word]]
+    if word.casefold() in _CANNOT_TELL:
+        return CANNOT_TELL
+    return word if is_number(word) else sentiments([word]).get(word, word)
 
 
 def _named_counts(rows: _Rows, names: LabelNames) -> dict[str | None, Counter[tuple[str, str]]]:

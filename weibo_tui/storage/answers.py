@@ -222,12 +222,13 @@ class Answers:
         return int(number)
 
     def revision(self, posts: str) -> tuple[int, ...]:
-        """Return a value that differs after every change to the answers of a table, in any program, and to the end of
-        its sample."""
+        """Return a value that differs after every change to the answers of a table, in any program, to the end of
+        its sample, and after its removal."""
         query = """
             SELECT (SELECT coalesce(max(id), 0) FROM answers WHERE posts = :posts),
+                (SELECT coalesce(min(id), 0) FROM answers WHERE posts = :posts),
                 (SELECT count(*) FROM answers WHERE posts = :posts AND undone_at IS NOT NULL),
-                coalesce((SELECT reserve FROM annotated_files WHERE posts = :posts), -1)
+                coalesce((SELECT coalesce(reserve, -1) FROM annotated_files WHERE posts = :posts), -2)
         """
         return next(self._database.read(lambda row: tuple(map(int, row)), query, {"posts": posts}))
 

@@ -339,11 +339,11 @@ def source_facts(path: Path) -> dict[str, Any]:
     return {"path": str(path.absolute()), "size": status.st_size, "modified": status.st_mtime_ns}
 
 
-def set_cache_source(cache: Path, path: Path) -> None:
-    """Store in a complete cache that its file, with the same content, is at this path now."""
+def set_cache_source(cache: Path, facts: Mapping[str, Any]) -> None:
+    """Store in a complete cache the `source_facts` of a file with the same content, which takes the place of its."""
     with translate_sqlite_errors(cache), closing(_connect(cache)) as database, database.transaction():
         if (state := _read_info(database)) is not None:
-            _write_info(database, state[0] | source_facts(path), is_ready=state[1])
+            _write_info(database, state[0] | dict(facts), is_ready=state[1])
 
 
 def remove_cache(path: Path) -> None:
@@ -357,10 +357,28 @@ def remove_cache(path: Path) -> None:
 
 
 def _connect(path: Path, read_only: bool = False) -> Database:
-    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
+    try:
+        database = _connect_uri(path, f"mode={'ro' if read_only else 'rw'}")
+    except sqlite3.OperationalError:
+        # Where the folder is read-only or the disk is full, SQLite cannot create what programs share to read a file
+        # that may have a log. Without one this is not needed.
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise
+        database = _connect_uri(path, "mode=ro&immutable=1")
+    database.create_function("contains_cell", 3, _contains_cell, deterministic=True)
+    return database
+
+
+def _connect_uri(path: Path, options: str) -> Database:
+    uri = f"{path.absolute().as_uri()}?{options}"
     database = sqlite3.connect(uri, BUSY_TIMEOUT, isolation_level=None, uri=True, factory=Database)
     database.path = path
-    database.create_function("contains_cell", 3, _contains_cell, deterministic=True)
+    try:
+        database.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
+    except BaseException:
+        database.close()
+        raise
     return database
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from weibo_tui.datasets.answers import CANNOT_TELL
+from weibo_tui.datasets.answers import CANNOT_TELL, answer_name
 from weibo_tui.datasets.labels import normalize_label
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_names
 from weibo_tui.storage.answers import ANSWER_KINDS, AnnotatedFile, Answers, Kind, LoggedAnswer, RowAnswer
 from weibo_tui.storage.codec import MAX_NAME_LENGTH
 from weibo_tui.workbench.estimation import Estimate, estimate_counts
@@ -89,8 +90,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Reveal:
-    """The prediction for a post that has an answer now. `agrees` is None without a label on both sides."""
+    """The prediction for a post that has an answer now, and `label`, the answer as it is stored.
 
+    `agrees` is None without a label on both sides."""
+
+    label: str
     predicted: str | None
     confidence: float | None
     agrees: bool | None
@@ -121,6 +125,21 @@ def annotated_file(table: Table, labels: Iterable[str] = ()) -> AnnotatedFile:
     return AnnotatedFile(info.posts, info.path, int(np.count_nonzero(table.text_keys())), names)
 
 
+def name_answer(label: str, labels: Sequence[str]) -> str:
+    """Return a given label as one of `labels` if it means that, CANNOT_TELL for words which say so, or a new label.
+
+    Raise UserInputError for a label without characters, a very long one, and several at once."""
+    if label == CANNOT_TELL:
+        return label
+    word = normalize_label(label)
+    if not word or len(word) > MAX_NAME_LENGTH:
+        raise UserInputError(_("A label needs 1 to {limit} characters.").format(limit=f"{MAX_NAME_LENGTH:,}"))
+    name = answer_name(word, tuple(labels))
+    if name is None:
+        raise UserInputError(_("{label} is not one label. Give one label.").format(label=join_names([label])))
+    return name
+
+
 class Annotation:
     """The session of an annotator on one queue of a table. Each answer is on disk when the method returns."""
 
@@ -132,11 +151,13 @@ class Annotation:
         self.queue, self.annotator = queue, annotator
         self.posts = table.info.posts
         stored = answers.file(self.posts)
-        self.labels = tuple(dict.fromkeys((*table.info.labels, *(stored.labels if stored else ()))))
-        self._register()
+        self.labels = table.info.labels
+        for label in stored.labels if stored else ():  # which may be those of another adapter
+            name = answer_name(label, self.labels)
+            if name is not None and name not in (CANNOT_TELL, *self.labels):
+                self.labels = (*self.labels, name)
         self._end = None if stored is None else stored.reserve
-        if queue == "teach":
-            self._end = answers.reserve(self.posts, -(-len(self._order) // 2))
+        self._register()
         self._load()
 
     @property
@@ -166,12 +187,11 @@ class Annotation:
 
         Raise UserInputError for a label without characters or a very long one."""
         row = self._table.row(task.row)
-        if label != CANNOT_TELL:
-            label = self._known_label(label)
+        label = self._known_label(label)
         kind: Kind = "cannot_tell" if label == CANNOT_TELL else "label"
         self._add(task, kind, None if label == CANNOT_TELL else label, seconds)
         known = row.predicted is not None and label != CANNOT_TELL
-        return Reveal(row.predicted, row.confidence, row.predicted == label if known else None)
+        return Reveal(label, row.predicted, row.confidence, row.predicted == label if known else None)
 
     def flag(self, task: Task, flagged: bool = True) -> None:
         """Mark a post to look at later, or remove the mark."""
@@ -242,19 +262,21 @@ class Annotation:
 
     def _register(self) -> None:
         self._answers.register(annotated_file(self._table, self.labels))
+        if self.queue == "teach":
+            self._end = self._answers.reserve(self.posts, -(-len(self._order) // 2))
 
     def _known_label(self, label: str) -> str:
-        """Return a label in the way it is written already, or as a new one."""
-        name = normalize_label(label)
-        if not name or len(name) > MAX_NAME_LENGTH:
-            raise UserInputError(_("A label needs 1 to {limit} characters.").format(limit=f"{MAX_NAME_LENGTH:,}"))
-        if name not in self.labels:
+        """Return a label in the way it is written already, or as a new one, which is stored."""
+        name = name_answer(label, self.labels)
+        if name != CANNOT_TELL and name not in self.labels:
             self.labels = (*self.labels, name)
             self._register()
         return name
 
     def _load(self) -> None:
         """Read the answers of all annotators, and what this one has done in the queue."""
+        if self._answers.file(self.posts) is None:  # another program has removed the answers
+            self._register()
         self._revision = self._answers.revision(self.posts)
         self._current = self._answers.of(self.posts)
         self._answered = {row for row, state in self._current.items() if state.is_answered}
@@ -276,6 +298,8 @@ class Annotation:
 
     def _add(self, task: Task, kind: Kind, value: str | None, seconds: float | None = None) -> None:
         row, adapter = self._table.row(task.row), self._table.info.adapter
+        if self._answers.revision(self.posts) != self._revision:
+            self._load()
         entry = LoggedAnswer(
             posts=self.posts,
             row=task.row,
@@ -340,8 +364,8 @@ class Annotation:
         if state.purpose != "sample" or not state.is_answered:
             return
         code = int(self._table.predicted_codes()[row - 1])
-        if code >= 0:
-            answer = CANNOT_TELL if state.label is None else state.label
+        answer = CANNOT_TELL if state.label is None else answer_name(state.label, self.labels)
+        if code >= 0 and answer is not None:
             self._pairs[self._table.info.labels[code], answer] += number
 
     def _estimates(self) -> tuple[Estimate, ...]:

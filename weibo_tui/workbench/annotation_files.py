@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from weibo_tui.datasets.annotation_formats import AnnotationRecord
+from weibo_tui.datasets.answers import CANNOT_TELL, answer_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_names
@@ -70,8 +71,11 @@ def export_records(
         place = entry.row, entry.annotator, entry.repeat
         if entry.kind == "cleared":
             last = {known: one for known, one in last.items() if known[0] != entry.row}
-        elif entry.kind in ("label", "cannot_tell") or place not in last:
+        elif entry.kind in ("label", "cannot_tell"):
+            last.pop(place, None)  # the last answer of a row is the one that counts
             last[place] = entry
+        else:
+            last.setdefault(place, entry)
     drawn = len({entry.row for entry in last.values() if entry.purpose == "sample"})
     records = []
     for entry in last.values():
@@ -150,7 +154,9 @@ class _Importer:
         self._rows: dict[int, list[int]] = {}
         for row in (np.flatnonzero(np.isin(text_keys, list(keys))) + 1).tolist():
             self._rows.setdefault(int(text_keys[row - 1]), []).append(row)
+        self._labels = tuple(table.info.labels)
         self._used: set[int] = set()
+        self._added: set[tuple[int, str, bool]] = set()
         self._answered = {row for row, state in answers.of(table.info.posts).items() if state.is_answered}
         self._own = {(entry.row, entry.annotator, entry.repeat) for entry in answers.entries(table.info.posts)}
 
@@ -160,10 +166,14 @@ class _Importer:
         if row is None:
             self.counts["unmatched"] += 1
             return []
+        record = self._named(record)
+        place = row, record.annotator, record.repeat
         exists = record.is_answer and row in self._answered and not overwrite
-        if exists and (row, record.annotator, record.repeat) in self._own:
+        if record.is_answer and ((exists and place in self._own) or place in self._added):
             self.counts["existing"] += 1
             return []
+        if record.is_answer:
+            self._added.add(place)
         is_second = exists and not record.repeat
         self.counts["added" if record.is_answer else "unlabeled"] += 1
         self.counts["second"] += is_second
@@ -191,12 +201,20 @@ class _Importer:
     def _find(self, record: AnnotationRecord) -> int | None:
         """Return the row with the record's number and text, otherwise one with its text, None without any."""
         rows = self._rows.get(text_key(record.text), [])
-        if record.row in rows:
-            return record.row
-        row = next((row for row in rows if row not in self._used), rows[0] if rows else None)
+        unused = (row for row in rows if row not in self._used)
+        row = record.row if record.row in rows else next(unused, rows[0] if rows else None)
         if row is not None:
             self._used.add(row)
         return row
+
+    def _named(self, record: AnnotationRecord) -> AnnotationRecord:
+        """Return a record whose label is one of the file's if it means that, and empty where it is no label."""
+        if not record.label:
+            return record
+        name = answer_name(record.label, self._labels)
+        if name is None or name == CANNOT_TELL:
+            return replace(record, label="", cannot_tell=name is not None)
+        return replace(record, label=name)
 
     def _purpose(self, record: AnnotationRecord, row: int, default: Purpose) -> Purpose:
         purpose = next((known for known in PURPOSES if known == record.purpose), default)

@@ -9,6 +9,8 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weibo_tui.datasets.answers import answer_name
+from weibo_tui.datasets.reading import LABEL_SOURCE
 from weibo_tui.datasets.splitting import hash_texts
 from weibo_tui.engine.score_card import ScoreCard
 from weibo_tui.errors import UserInputError
@@ -135,7 +137,7 @@ def write_training_rows(answers: Answers, posts: str, out: Path, overwrite: bool
     left_out: set[int] = set()
     for entry in answers.entries(posts):
         label = states[entry.row].label
-        if label is None or states[entry.row].purpose == "sample":
+        if label is None or states[entry.row].purpose == "sample" or not entry.text_key:
             continue
         if entry.text_key in barred:
             left_out.add(entry.text_key)
@@ -143,7 +145,9 @@ def write_training_rows(answers: Answers, posts: str, out: Path, overwrite: bool
             rows[entry.text_key] = entry.text, label
     if not rows:
         raise UserInputError(_("No answers to train on. Annotate posts for training, or correct predictions first."))
-    write_csv(out, ["text", "label"], list(rows.values()), overwrite)
+    # By the third column those who read the file know that formulas are escaped. Otherwise a post such as "@ada …" is
+    # trained on with an apostrophe, and not recognized where it is in a sample.
+    write_csv(out, ["text", "label", LABEL_SOURCE], [(*row, "human") for row in rows.values()], overwrite)
     return TrainingRows(out, dict(Counter(label for _text, label in rows.values())), len(left_out))
 
 
@@ -156,13 +160,14 @@ def measure_on_sample(
     common = set(cards[0].labels).intersection(*(card.labels for card in cards))
     states = {row: state for row, state in answers.of(posts).items() if state.purpose == "sample" and state.is_answered}
     texts = {entry.row: entry.text for entry in answers.entries(posts)}
-    known = [row for row, state in states.items() if state.label in common]
+    names_of = {row: answer_name(state.label or "", tuple(sorted(common))) for row, state in states.items()}
+    known = [row for row, name in names_of.items() if name in common]
     seen = yield from _seen_in_training(models, cards, [texts[row] for row in known])
     rows = [row for row, is_seen in zip(known, seen.tolist(), strict=True) if not is_seen]
     if not rows:
         message = _("No sample answers to measure adapters {names} on. Annotate a random sample first.")
         raise UserInputError(message.format(names=join_names(names, 20)))
-    labels = [str(states[row].label) for row in rows]
+    labels = [str(names_of[row]) for row in rows]
     scores: dict[str, ScoreCard] = {}
     predicted = []
     for name, card in zip(names, cards, strict=True):

@@ -60,8 +60,8 @@ class AnnotationMethods(FileMethods):
 
         Return their number."""
         path = to_path(out)
-        self.check_output(path, overwrite)
         found = self.find_annotated_file(file)
+        self.check_output(path, overwrite, [found.path])
         records = annotation_files.export_records(self.answers, found, purposes)
         write_annotations(path, records, format or default_format(path), overwrite)
         return len(records)
@@ -111,10 +111,9 @@ class AnnotationMethods(FileMethods):
     def training_rows(self, file: FileName, out: FileName, overwrite: bool = False) -> TrainingRows:
         """Write the answers to a file that can be trained on as CSV: posts to teach with, and corrections."""
         path = to_path(out)
-        self.check_output(path, overwrite)
-        return annotation_results.write_training_rows(
-            self.answers, self.find_annotated_file(file).posts, path, overwrite
-        )
+        found = self.find_annotated_file(file)
+        self.check_output(path, overwrite, [found.path])
+        return annotation_results.write_training_rows(self.answers, found.posts, path, overwrite)
 
     def iter_measure_on_sample(self, file: FileName, adapters: Sequence[str]) -> Events:
         """Evaluate adapters on the sample answers to a file: progress, then a `SampleMeasurement`."""

@@ -20,7 +20,15 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.codec import timestamp
-from weibo_tui.storage.file_rows import SUFFIX, FileRows, is_unchanged, read_cache_info, remove_cache, set_cache_source
+from weibo_tui.storage.file_rows import (
+    SUFFIX,
+    FileRows,
+    is_unchanged,
+    read_cache_info,
+    remove_cache,
+    set_cache_source,
+    source_facts,
+)
 
 FileState = Literal["ready", "indexing", "not opened", "changed", "removed"]
 _WAIT = 0.25  # seconds for another program, between two steps
@@ -80,9 +88,10 @@ class FileCaches:
         path = path.absolute()
         cache = self._find(path, options)
         if cache is None:
+            facts = source_facts(path)
             fingerprint = sha256(path)
             cache = self.folder / f"{_name(fingerprint, options)}{SUFFIX}"
-            yield from self._make(path, options, fingerprint, cache)
+            yield from self._make(path, options, facts | {"fingerprint": fingerprint}, cache)
         with suppress(OSError):
             os.utime(cache)  # the list is in the order of these times
         return FileRows(cache)
@@ -112,7 +121,7 @@ class FileCaches:
         return None
 
     def _make(
-        self, path: Path, options: FileOptions, fingerprint: str, cache: Path
+        self, path: Path, options: FileOptions, facts: dict[str, Any], cache: Path
     ) -> Generator[Progress | FileRows, None, None]:
         from weibo_tui.workbench.file_indexing import FileIndexing
 
@@ -122,9 +131,9 @@ class FileCaches:
         try:
             _info, is_ready = read_cache_info(cache) or ({}, False)
             if is_ready:  # the file was copied or touched, or another program has made the cache in the meantime
-                set_cache_source(cache, path)
+                set_cache_source(cache, facts)
                 return
-            with closing(FileIndexing(path, options, fingerprint, cache)) as indexing:
+            with closing(FileIndexing(path, options, facts, cache)) as indexing:
                 has_rows = False
                 try:
                     for step in indexing.run():

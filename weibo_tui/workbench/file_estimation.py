@@ -17,6 +17,7 @@ from weibo_tui.datasets.answers import (
     SampledAnswers,
     check_windows,
 )
+from weibo_tui.datasets.label_map import NO_RULES, assign_labels
 from weibo_tui.datasets.windows import DAY, WEEK, no_dates, window_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -61,7 +62,8 @@ def _table(file: FileRows, answers: FileAnswers, by: str | None) -> AnsweredTabl
     codes = np.where(is_sampled, answers.human.codes, NONE)
     names, windows = _windows(file, by)
     check_windows(path, len(set(names)))
-    model = [name for code, name in enumerate(answers.human.names) if (predicted == code).any()]
+    present = [name for code, name in enumerate(answers.human.names) if (predicted == code).any()]
+    model = assign_labels(present, None, NO_RULES).labels.names  # as `name_labels` has them
     own = {answers.human.names[code] for code in np.unique(codes[codes >= 0]).tolist()}.difference(model)
     return AnsweredTable(
         path=path,

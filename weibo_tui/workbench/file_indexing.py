@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
@@ -27,7 +28,7 @@ from weibo_tui.locale import language_tag
 from weibo_tui.progress import Progress
 from weibo_tui.storage import row_filters
 from weibo_tui.storage.column_index import ColumnIndexer
-from weibo_tui.storage.file_rows import RowsWriter, cell_text, source_facts
+from weibo_tui.storage.file_rows import RowsWriter, cell_text, is_unchanged
 from weibo_tui.storage.row_filters import MINUTES_OF_DAY, NO_DATE, NONE
 from weibo_tui.storage.search import fold
 from weibo_tui.text.keys import text_key
@@ -71,7 +72,8 @@ class _Words:
 class FileIndexing:
     """One pass over a table that fills a cache. `info` are the facts so far, as the cache holds them."""
 
-    def __init__(self, path: Path, options: FileOptions, fingerprint: str, cache: Path) -> None:
+    def __init__(self, path: Path, options: FileOptions, facts: Mapping[str, Any], cache: Path) -> None:
+        """`facts` are those by which the file is recognized, from before its fingerprint, which is one of them."""
         self._table = open_labeled_table(path, options)
         self._options = options
         self._columns: dict[str, int] = {}
@@ -84,8 +86,7 @@ class FileIndexing:
         self._report = Report()
         self._writer = RowsWriter(cache)
         self.info: dict[str, Any] = {
-            **source_facts(path),
-            "fingerprint": fingerprint,
+            **facts,
             "roles": self._table.roles,
             "probabilities": dict(self._table.probabilities),
             "labels": [],
@@ -105,8 +106,16 @@ class FileIndexing:
                 yield Progress("reading", row.number)
         rows = len(self._keys)
         self._commit(rows)
+        self._check_unchanged()
         yield Progress("reading", rows, rows, note=self._table.source.summary(self._report))
         yield from self._finish(rows)
+
+    def _check_unchanged(self) -> None:
+        """Raise UserInputError if these may not be the rows of the file that has the fingerprint."""
+        with suppress(OSError):  # it was removed, and all rows of it were read
+            if not is_unchanged(self._table.source.path, self.info):
+                message = _("{path} was changed while it was read. Open it again when it is written.")
+                raise UserInputError(message.format(path=self._table.source.path))
 
     def discard(self) -> None:
         """Delete what was written."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from weibo_tui.atomic import sha256
 from weibo_tui.datasets.answers import SampledAnswers
 from weibo_tui.datasets.labeled_rows import DETECTED, FileOptions
 from weibo_tui.datasets.writing import format_of_suffix
@@ -99,12 +100,25 @@ class FileMethods(WorkbenchCore):
                 return file
         raise UserInputError(_("File {name} is not open. Open it first.").format(name=fingerprint))
 
-    def sampled_answers(self, path: Path) -> SampledAnswers | None:
-        """Return the answers to rows of a file that count in an estimate, None for a file without answers."""
-        for file in self._caches.files():
-            if file.path == path.absolute() and file.state == "ready" and self.count_answers(file):
-                return self._keep(FileRows(file.cache)).sampled_answers()
-        return None
+    def iter_sampled_answers(
+        self, path: Path, options: FileOptions = DETECTED
+    ) -> Generator[Progress, None, SampledAnswers | None]:
+        """Return the answers to rows of a file that count in an estimate, None for a file without answers.
+
+        One that has answers is opened if that is needed: its cache may have been removed, or the file was copied or
+        has changed since."""
+        annotated = self.answers.files()
+        posts = {one.posts for one in annotated}
+        is_annotated = any(one.path == path.absolute() for one in annotated)
+        files = [file for file in self._caches.files() if is_annotated or file.posts in posts]
+        ready = [file for file in files if file.path == path.absolute() and file.state == "ready"]
+        if ready:
+            opened = self._keep(FileRows(ready[0].cache))
+        elif is_annotated or _has_fingerprint(path, {file.fingerprint for file in files}):
+            opened = yield from self.iter_opened(path, options)
+        else:
+            return None
+        return opened.sampled_answers() if opened.has_answers else None
 
     def find_file(self, name: str) -> ListedFile:
         """Return the file of the list with a path, or the start of a fingerprint."""
@@ -236,3 +250,7 @@ def _adapter_of(entries: Sequence[LabeledFile], path: Path, counts: Mapping[str,
 
 def _labels(counts: Mapping[str, int]) -> dict[str, int]:
     return {label: number for label, number in counts.items() if number}
+
+
+def _has_fingerprint(path: Path, fingerprints: Collection[str]) -> bool:
+    return bool(fingerprints) and is_file(path) and sha256(path) in fingerprints

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from weibo_tui.datasets.answers import PURPOSES
+from weibo_tui.datasets.answers import CANNOT_TELL_WORD, PURPOSES, answer_name
 from weibo_tui.storage.answers import Answers, RowAnswer
 from weibo_tui.storage.file_rows import FileRows
 from weibo_tui.storage.row_filters import CANNOT_TELL, CANNOT_TELL_LABEL, NONE, HumanLabels
@@ -60,9 +60,11 @@ class FileAnswers:
         revision = self._log.revision(self._posts)
         if revision == self._revision:
             return
-        is_removed = revision[0] < self._revision[0]
-        changed = list(self.answers) if is_removed else self._log.changed_rows(self._posts, self._revision)
-        states = self._log.of(self._posts, changed)
+        last, first, *_others = self._revision
+        is_removed = revision[0] < last or revision[1] > first > 0
+        rows = None if is_removed else self._log.changed_rows(self._posts, self._revision)
+        states = self._log.of(self._posts, rows)
+        changed = {*self.answers, *states} if rows is None else rows
         self._revision = revision
         for number in changed:
             self.answers[number] = states.get(number, RowAnswer())
@@ -85,6 +87,11 @@ class FileAnswers:
         """Rows with a human label, or the answer that it cannot be told (rows,)."""
         answered: NDArray[np.bool_] = self.human.codes != NONE
         return answered
+
+    @property
+    def is_given(self) -> bool:
+        """True if some human label is not one of the file's own column."""
+        return bool((self.sources > LABEL_SOURCES.index("file")).any())
 
     @property
     def has_sample(self) -> bool:
@@ -157,9 +164,15 @@ def _read_file_labels(file: FileRows, names: list[str], log: Answers) -> _FileLa
 
 
 def _code(names: list[str], answer: RowAnswer) -> int:
-    """Return the code of an answer, whose label is added to `names` if it is new."""
-    if answer.label is None:
+    """Return the code of an answer, whose label is added to `names` if it is new.
+
+    It is read as a label in a file is, since it may have been given before another adapter labeled the posts."""
+    name = CANNOT_TELL_WORD if answer.label is None else answer.label
+    label = answer_name(name, tuple(names))
+    if label is None:
+        return NONE
+    if label == CANNOT_TELL_LABEL:
         return CANNOT_TELL
-    if answer.label not in names:
-        names.append(answer.label)
-    return names.index(answer.label)
+    if label not in names:
+        names.append(label)
+    return names.index(label)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Generator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from weibo_tui.datasets.answers import SampledAnswers
 from weibo_tui.datasets.label_map import Rules
+from weibo_tui.datasets.labeled_rows import FileOptions
 from weibo_tui.datasets.tables import Columns
+from weibo_tui.progress import Progress
 from weibo_tui.workbench import blocking, estimation, frames, reporting
 from weibo_tui.workbench.config import EstimationConfig
 from weibo_tui.workbench.core import Events
@@ -27,10 +30,14 @@ class LabeledFileMethods(FileMethods):
         """Estimate the share of each label in a labeled file: progress, then an `EstimationResult`.
 
         Answers that were given here to rows of the file count instead of its own column, unless that is named."""
-        yield from estimation.estimate(config, self._answers_for(config))
+        sampled = yield from self._answers_for(config)
+        yield from estimation.estimate(config, sampled)
 
-    def _answers_for(self, config: EstimationConfig) -> SampledAnswers | None:
-        return None if config.columns.label is not None else self.sampled_answers(config.data)
+    def _answers_for(self, config: EstimationConfig) -> Generator[Progress, None, SampledAnswers | None]:
+        if config.columns.label is not None:
+            return None
+        options = FileOptions(config.columns, config.predicted_column, config.date_column, config.collected_at)
+        return (yield from self.iter_sampled_answers(config.data, options))
 
     def estimate(
         self,
@@ -72,7 +79,9 @@ class LabeledFileMethods(FileMethods):
 
         `sampled` are the human labels, as of `OpenedFile.sampled_answers`; by default they are those that
         `iter_estimate` uses."""
-        yield (yield from reporting.make_report(config, self._answers_for(config) if sampled is None else sampled))
+        if sampled is None:
+            sampled = yield from self._answers_for(config)
+        yield (yield from reporting.make_report(config, sampled))
 
     def report(
         self,

@@ -9,7 +9,7 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weibo_tui.datasets.answers import SampledAnswers
+from weibo_tui.datasets.answers import SampledAnswers, read_number
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, language_tag, ngettext
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from weibo_tui.storage.row_selection import RowSelector
     from weibo_tui.workbench.human_labels import FileAnswers
 
-from weibo_tui.workbench.annotation import annotated_file
+from weibo_tui.workbench.annotation import annotated_file, name_answer
 from weibo_tui.workbench.estimation import EstimationResult
 from weibo_tui.workbench.file_export import ExportedFile, export_rows, exported_rows
 
@@ -266,9 +266,9 @@ class OpenedFile:
     def correct(self, numbers: Sequence[int], label: str | None) -> None:
         """Give rows a human label, or `CANNOT_TELL_LABEL`, or None to remove it, as one action that `undo` undoes.
 
-        Raise UserInputError for a label of white space."""
-        if label not in (None, CANNOT_TELL_LABEL) and not label.strip():
-            raise UserInputError(_("A label needs a character that is not blank."))
+        Raise UserInputError as `name_answer` does."""
+        if label is not None:
+            label = name_answer(label, self._current().human.names)
         kind: Kind = "cleared" if label is None else "cannot_tell" if label == CANNOT_TELL_LABEL else "label"
         self._log.register(annotated_file(self, self._current().human.names))
         self._log.add(self._entries(numbers, kind, label if kind == "label" else None))
@@ -308,6 +308,11 @@ class OpenedFile:
         from weibo_tui.workbench.file_estimation import estimate_file
 
         return estimate_file(self._file, self._current(), label, by)
+
+    @property
+    def has_answers(self) -> bool:
+        """True if some row has an answer, or its text had one in what the file was before its posts changed."""
+        return self._current().is_given
 
     def sampled_answers(self) -> SampledAnswers:
         """Return the human labels that count in an estimate, for a report."""
@@ -399,10 +404,7 @@ class OpenedFile:
 
 
 def _number(cell: str) -> float | None:
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
+    value = read_number(cell)
     return None if isnan(value) else value
 
 

@@ -206,7 +206,7 @@ class AnnotateScreen(FormScreen[None]):
 
         def change(session: Annotation) -> _Step:
             reveal = session.answer(task, label, seconds)
-            return _Step(_next(session), answer_line(label, reveal if reveals else None, session.labels))
+            return _Step(_next(session), answer_line(reveal, reveals, session.labels))
 
         self._start(change)
 

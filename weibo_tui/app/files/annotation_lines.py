@@ -48,11 +48,11 @@ def _forecast(progress: AnnotationProgress) -> Iterator[str]:
             yield _("{label} {share} ± {half}").format(label=label_name(estimate.label), share=share, half=half)
 
 
-def answer_line(label: str, reveal: Reveal | None, labels: Sequence[str]) -> Content:
-    """Return the answer that was given, and the prediction for that post if it is revealed."""
-    answer = Content(_("cannot tell")) if label == CANNOT_TELL else label_content(label, labels)
+def answer_line(reveal: Reveal, reveals: bool, labels: Sequence[str]) -> Content:
+    """Return the answer as it is stored, and the prediction for that post if `reveals`."""
+    answer = Content(_("cannot tell")) if reveal.label == CANNOT_TELL else label_content(reveal.label, labels)
     last = Content.assemble(_("Last:"), " ", answer)
-    if reveal is None or reveal.predicted is None:
+    if not reveals or reveal.predicted is None:
         return last
     confidence = "" if reveal.confidence is None else f" {percent(reveal.confidence)}"
     if reveal.agrees:
