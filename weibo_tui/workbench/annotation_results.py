@@ -20,6 +20,7 @@ from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.storage.answers import Answers, LoggedAnswer
 from weibo_tui.storage.export import write_csv
+from weibo_tui.text.cleaning import normalize
 from weibo_tui.workbench.evaluation import score_posts
 from weibo_tui.workbench.models import ModelLoader
 
@@ -137,8 +138,8 @@ def write_training_rows(answers: Answers, posts: str, out: Path, overwrite: bool
     left_out: set[int] = set()
     for entry in answers.entries(posts):
         label = states[entry.row].label
-        if label is None or states[entry.row].purpose == "sample" or not entry.text_key:
-            continue
+        if label is None or states[entry.row].purpose == "sample" or not normalize(entry.text):
+            continue  # there is nothing to learn from a post without words
         if entry.text_key in barred:
             left_out.add(entry.text_key)
         else:
