@@ -390,3 +390,13 @@ def test_answers_given_in_files_count_unless_a_column_is_named(command: Command,
     rows = table(tmp_path / "report.csv")
     (share,) = (row["share"] for row in rows if (row["section"], row["label"]) == ("file", "positive"))
     assert float(share) == 1
+
+
+def test_values_of_a_column_are_windows_in_any_case(command: Command, tmp_path: Path) -> None:
+    places = ["Beijing", "beijing", " BEIJING", "上海"]
+    rows = [row | {"place": places[at % 4]} for at, row in enumerate(made_up(400, 100))]
+    path = write(tmp_path / "labeled.csv", rows)
+    found = [one for one in estimates(command, path, "--by", "place") if one["window"] is not None]
+    assert {one["window"]: one["N"] for one in found} == {"Beijing": 300, "上海": 100}
+    with Workbench() as wb:
+        assert [one.to_dict() for one in wb.open_file(path).estimate(by="place").estimates[2:]] == found

@@ -36,6 +36,17 @@ class Windows:
     by_date: bool
 
 
+class Spellings:
+    """Names of values that differ in upper and lower case only: that of the first."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, str] = {}
+
+    def name(self, value: str | None) -> str | None:
+        """Return the first spelling of a value, None for none."""
+        return value and self._first.setdefault(value.casefold(), value)
+
+
 @dataclass(frozen=True, slots=True)
 class Dates:
     """The columns of dates and of ids, None for one that does not exist.
@@ -64,13 +75,13 @@ def _absolute_date(value: str) -> datetime | None:
 
 
 def find_windows(source: PostTable, by: str, date_column: str | None, collected: datetime | None) -> Windows:
-    """Return the windows of a table by `day`, by `week` (named by its Monday), or by the column `by`.
+    """Return the windows of a table by `day`, by `week` (named by its Monday), or by the column `by` in any case.
 
     See `find_dates` for the other two. Raise UserInputError where the table has no such column.
     """
     if by not in (DAY, WEEK):
-        column = source.column(by, "--by")
-        return Windows(lambda cells: cell_value(cells.get(column)), (column,), by_date=False)
+        column, spellings = source.column(by, "--by"), Spellings()
+        return Windows(lambda cells: spellings.name(cell_value(cells.get(column))), (column,), by_date=False)
     dates = find_dates(source, date_column, collected)
     if dates is None:
         raise no_dates(source.path, source.columns)

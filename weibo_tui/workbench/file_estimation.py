@@ -18,7 +18,7 @@ from weibo_tui.datasets.answers import (
     check_windows,
 )
 from weibo_tui.datasets.label_map import NO_RULES, assign_labels
-from weibo_tui.datasets.windows import DAY, WEEK, no_dates, window_name
+from weibo_tui.datasets.windows import DAY, WEEK, Spellings, no_dates, window_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.file_rows import FileRows, cell_text
@@ -31,10 +31,7 @@ if TYPE_CHECKING:
 
 
 def estimate_file(file: FileRows, answers: FileAnswers, label: str | None, by: str | None) -> EstimationResult:
-    """Return what `weibo-tui estimate` computes from the exported file. Raise UserInputError where that does.
-
-    Windows by a column do not distinguish upper and lower case.
-    """
+    """Return what `weibo-tui estimate` computes from the exported file. Raise UserInputError where that does."""
     return estimate_table(_table(file, answers, by), label, by)
 
 
@@ -93,7 +90,10 @@ def _windows(file: FileRows, by: str | None) -> tuple[list[str | None], NDArray[
     check_windows(Path(file.info["path"]), len(codes))
     place = file.columns.index(by)
     cells = {row.number: cell_text(row.cells[place]) for row in file.read((first + 1).tolist())}
-    return [cells[number].strip() or None for number in (first + 1).tolist()], windows
+    spellings = Spellings()
+    numbers = sorted((first + 1).tolist())
+    names = {number: spellings.name(cells[number].strip()) or None for number in numbers}
+    return [names[number] for number in (first + 1).tolist()], windows
 
 
 def _count(
