@@ -42,6 +42,7 @@ TOGETHER = (
     ("posts", "post", "dialog"),
     ("post", "dialog"),
     ("annotate", "dialog"),
+    ("why", "dialog"),
     ("guideline", "dialog"),
     ("posts", "report", "dialog"),
     ("posts", "estimate", "dialog"),
@@ -104,7 +105,7 @@ def test_conflicts_are_those_of_the_same_pane() -> None:
 def test_every_group_is_of_a_screen_or_opened_there() -> None:
     listed = {group for groups in SCREEN_GROUPS.values() for group in groups}
     opened = {"form", "choices", "chosen_files", "evaluation", "matrix", "posts", "post", "path", "settings", "dialog"}
-    opened |= {"annotate", "guideline", "report", "estimate", "measure"}
+    opened |= {"annotate", "guideline", "report", "estimate", "measure", "why"}
     assert listed | opened | {"app", "welcome"} == set(KEYS)
     assert all(name == groups[0] for name, groups in SCREEN_GROUPS.items())
 

@@ -372,8 +372,9 @@ def test_long_and_hostile_posts_are_shown_in_lines_of_the_width(furnished: Path,
     with Workbench() as wb:
         for post in ("今天的面真好吃。" * 20, "好\x1b[31m\u202e差" * 10, "a" * 300, "😀" * 50):
             found = wb.explain(post)
-            lines = [*curve_lines(found, 40), *explanation_lines(found)]
-            assert all(cell_len(line) <= 40 for line in curve_lines(found, 40))
+            curve = [text for line in curve_lines(found, 40) for text in (line.text, line.bars)]
+            lines = [*curve, *explanation_lines(found)]
+            assert all(cell_len(line) <= 40 for line in curve)
             assert not {"\x1b", "\u202e"} & {*"".join(lines)}
             assert "\x1b" not in render([found])
             write_explanations([replace(found)], tmp_path / "one.html", overwrite=True)

@@ -211,7 +211,8 @@ def _print_explained(analysis: Analysis, explanation: Explanation, json: bool) -
         return
     echo(_start(analysis))
     width = shutil.get_terminal_size().columns - len(_INDENT)
-    for line in (*curve_lines(explanation, width), *explanation_lines(explanation)):
+    curve = (text for line in curve_lines(explanation, width) for text in (line.text, line.bars) if text)
+    for line in (*curve, *explanation_lines(explanation)):
         echo(_INDENT + line)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len
 
@@ -37,12 +37,22 @@ _STYLE = (
 )
 
 
-def curve_lines(explanation: Explanation, width: int) -> Iterator[str]:
-    """Yield the post in lines of at most `width` cells, and below each a bar for each of its cells: the probability of
-    the label if the post ended after this character. A character of two cells has its bar twice."""
+class CurveLine(NamedTuple):
+    """A line of the post as it is shown, the place of its first character in the post, and a bar for each cell.
+
+    The bars are empty where what is shown is not what was read."""
+
+    start: int
+    text: str
+    bars: str
+
+
+def curve_lines(explanation: Explanation, width: int) -> Iterator[CurveLine]:
+    """Yield the post in lines of at most `width` cells. A bar is the probability of the label if the post ended after
+    this character; a character of two cells has its bar twice."""
     text = "".join(" " if character.isspace() else character for character in explanation.text)
-    if sanitize(text) != text:  # what is shown differs from what was read, and so do the places
-        yield from wrap_cells(" ".join(sanitize(text).split()), width)
+    if sanitize(text) != text:  # then the places differ
+        yield from (CurveLine(0, line, "") for line in wrap_cells(" ".join(sanitize(text).split()), width))
         return
     points = {point.end: point.probabilities[explanation.label] for point in explanation.curve}
     value, bars = points.get(0, 0.0), []
@@ -52,8 +62,7 @@ def curve_lines(explanation: Explanation, width: int) -> Iterator[str]:
     done = 0
     for line in wrap_cells(text, width):
         done = text.index(line, done)
-        yield line
-        yield "".join(bars[done : done + len(line)])
+        yield CurveLine(done, line, "".join(bars[done : done + len(line)]))
         done += len(line)
 
 

@@ -17,6 +17,7 @@ from weibo_tui.app.predict.card_list import CardList
 from weibo_tui.app.predict.copying import COPY_FORMATS
 from weibo_tui.app.predict.job_card import JobCard, LabelingCard
 from weibo_tui.app.services.jobs import Job
+from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
@@ -37,6 +38,7 @@ CARD_ACTIONS: Mapping[str, Callable[[Card], bool]] = {
     "open": lambda card: isinstance(card, PostCard) or card.labeled_file is not None,
     "copy_card": lambda _card: True,
     "copy_as": _has_prediction,
+    "explain": _has_prediction,
     "correct": _has_prediction,
     "uncorrect": _has_prediction,
     "predict_again": lambda card: isinstance(card, PostCard | LabelingCard) and not card.busy,
@@ -172,6 +174,11 @@ class PredictionList(CardList, inherit_bindings=False):
 
     def action_leave(self) -> None:
         self.post_message(self.Exited())
+
+    def action_explain(self) -> None:
+        if isinstance(self.cursor, PostCard) and self.cursor.prediction is not None:
+            prediction = self.cursor.prediction
+            self.app.push_screen(ExplanationScreen(prediction.text, prediction.adapter))
 
     def action_copy_card(self) -> None:
         if self.cursor is not None:
