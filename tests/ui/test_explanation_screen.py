@@ -19,13 +19,16 @@ def test_card_and_history_explain_their_post(furnished: Path) -> None:
 
     async def scene(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: app_of(pilot).device)
+        await shows(pilot, "服务太差了")
         await press(pilot, "escape", "w")
         await shows(pilot, "▼ against positive:", "without emoticons:", "Weights:")
         assert isinstance(app_of(pilot).screen, ExplanationScreen)
         assert set("▁▂▃▄▅▆▇█") & {*drawn(pilot)}
         await pilot.resize_terminal(42, 12)
         await shows(pilot, "服务太差了")
-        await press(pilot, "escape", "f4", "w")
+        await press(pilot, "escape", "f4")
+        await shows(pilot, "服务太差了", "1–1 of 1")
+        await press(pilot, "w")
         await shows(pilot, "Why: mood")
         await press(pilot, "w")
         await until(pilot, lambda: not isinstance(app_of(pilot).screen, ExplanationScreen))
@@ -39,7 +42,9 @@ def test_hostile_post_is_explained_as_text(furnished: Path) -> None:
 
     async def scene(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: app_of(pilot).device)
+        await shows(pilot, "哈哈")
         await press(pilot, "escape", "w")
+        await until(pilot, lambda: isinstance(app_of(pilot).screen, ExplanationScreen))
         await shows(pilot, "[/哈哈]", "[bold]", "[doge]")
 
     play(scene)
