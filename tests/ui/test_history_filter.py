@@ -13,7 +13,7 @@ from textual.widgets import Button, Static
 
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.history.filter_dialog import FilterDialog, filter_terms
-from weibo_tui.app.widgets.search_field import SearchField
+from weibo_tui.app.widgets.table_search import SearchField
 from weibo_tui.storage.history import EVERYTHING, Analysis, Entry
 
 DAY = f"{datetime.fromisoformat(ANALYSIS.created_at).astimezone():%Y-%m-%d}"

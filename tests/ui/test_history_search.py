@@ -7,7 +7,7 @@ from pathlib import Path
 
 from browsing import ANALYSIS, FILE, Scene, at, keep, play_history, predictions
 
-from weibo_tui.app.widgets.search_field import SearchField
+from weibo_tui.app.widgets.table_search import SearchField
 from weibo_tui.storage.history import Analysis
 
 FAR = ["前面很长" * 60 + "终于\n找到 了" + "后面也很长" * 60, "前面很长" * 60 + "尽", "短尽", "甲\u202e乙"]

@@ -10,7 +10,7 @@ from histories import in_order
 from stage import until
 
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.widgets.search_field import SearchField
+from weibo_tui.app.widgets.table_search import SearchField
 from weibo_tui.storage.history import NEWEST_FIRST, Analysis, Entry, HistoryOrder
 
 

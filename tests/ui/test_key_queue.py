@@ -15,8 +15,8 @@ from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.export import ExportForm
 from weibo_tui.app.predict.card import PostCard
 from weibo_tui.app.predict.prompt import Prompt
-from weibo_tui.app.widgets.search_field import SearchField
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
+from weibo_tui.app.widgets.table_search import SearchField
 from weibo_tui.storage.history import EVERYTHING
 from weibo_tui.workbench import Workbench
 

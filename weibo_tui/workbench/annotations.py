@@ -19,7 +19,6 @@ from weibo_tui.workbench.annotation_results import AnnotatorAgreement, SampleMea
 from weibo_tui.workbench.core import Events
 from weibo_tui.workbench.files import FileMethods
 from weibo_tui.workbench.frames import FileName, to_path
-from weibo_tui.workbench.opened_file import OpenedFile
 
 
 class AnnotationMethods(FileMethods):
@@ -79,13 +78,7 @@ class AnnotationMethods(FileMethods):
 
         They are matched by row and text, otherwise by text. `purpose` is that of answers without one."""
         records = read_annotations(source, format or default_format(source))
-        table: OpenedFile | None = None
-        for event in self.iter_open_file(file):
-            if isinstance(event, OpenedFile):
-                table = event
-            else:
-                yield event
-        assert table is not None  # the last event
+        table = yield from self.iter_opened(file)
         name = annotator or self.annotator
         yield annotation_files.import_records(self.answers, table, records, name, purpose, overwrite)
 

@@ -29,6 +29,9 @@ from weibo_tui.storage.row_filters import (
     Selection,
 )
 from weibo_tui.text.terminal import truncate
+from weibo_tui.workbench.annotation import annotated_file, name_answer
+from weibo_tui.workbench.estimation import EstimationResult
+from weibo_tui.workbench.file_export import ExportedFile, export_rows, exported_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,10 +40,6 @@ if TYPE_CHECKING:
 
     from weibo_tui.storage.row_selection import RowSelector
     from weibo_tui.workbench.human_labels import FileAnswers
-
-from weibo_tui.workbench.annotation import annotated_file, name_answer
-from weibo_tui.workbench.estimation import EstimationResult
-from weibo_tui.workbench.file_export import ExportedFile, export_rows, exported_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,10 @@ from weibo_tui.app.files.use import FileUse
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.export_line import ExportLine
 from weibo_tui.app.keymap import bindings, first_key
-from weibo_tui.app.widgets.filter_line import FilterLine
 from weibo_tui.app.widgets.label_dialog import LabelDialog, correction_message
 from weibo_tui.app.widgets.label_keys import LabelKeys, pressed_digit
 from weibo_tui.app.widgets.row_table import RowTable
-from weibo_tui.app.widgets.search_field import SearchField
+from weibo_tui.app.widgets.table_search import FilterLine, SearchField
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.row_filters import ALL_ROWS, CANNOT_TELL_LABEL, FILE_ORDER, RowFilter

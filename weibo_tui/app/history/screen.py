@@ -20,10 +20,9 @@ from weibo_tui.app.history.filter_dialog import FilterDialog, filter_terms
 from weibo_tui.app.history.rows import COLUMNS
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
-from weibo_tui.app.widgets.filter_line import FilterLine
 from weibo_tui.app.widgets.label_keys import LabelKeys
 from weibo_tui.app.widgets.row_table import RowTable
-from weibo_tui.app.widgets.search_field import SearchField
+from weibo_tui.app.widgets.table_search import FilterLine, SearchField
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter

@@ -1,7 +1,13 @@
-"""The search text above a table."""
+"""The search text and the conditions of the filter above a table."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from textual.content import Content
+from textual.widgets import Static
+
+from weibo_tui.app.formatting import safe_line
 from weibo_tui.app.widgets.row_table import RowTable
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.locale import N_
@@ -23,3 +29,18 @@ class SearchField(SingleLineInput):
         # Not by a message: the next key may be waiting already, and is the table's.
         assert self.parent is not None
         self.screen.set_focus(self.parent.query_one(RowTable))
+
+
+class FilterLine(Static):
+    """The conditions of a filter, hidden without any."""
+
+    DEFAULT_CSS = """
+    FilterLine { height: auto; padding: 0 1; display: none; }
+    FilterLine.-shown { display: block; }
+    """
+
+    def show(self, terms: Sequence[str], key: str) -> None:
+        """Show the conditions, and the key that clears them."""
+        self.set_class(bool(terms), "-shown")
+        hint = "   " + _("{key} clears").format(key=key)
+        self.update(Content.assemble(safe_line(" · ".join(terms), "$secondary"), (hint, "$text-muted")))
