@@ -47,8 +47,10 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.annotation import Annotation, AnnotationProgress, Reveal, Task
     from weibo_tui.workbench.annotation_files import ImportedAnnotations
     from weibo_tui.workbench.annotation_results import AnnotatorAgreement, SampleMeasurement, TrainingRows
+    from weibo_tui.workbench.comparison_result import ComparedPost, ComparisonResult, PairComparison, Rater
     from weibo_tui.workbench.config import (
         AuditConfig,
+        ComparisonConfig,
         EstimationConfig,
         EvaluationConfig,
         LabelingConfig,
@@ -84,7 +86,9 @@ _MODULES = {
     "workbench.annotation": "Annotation AnnotationProgress Reveal Task",
     "workbench.annotation_files": "ImportedAnnotations",
     "workbench.annotation_results": "AnnotatorAgreement SampleMeasurement TrainingRows",
-    "workbench.config": "AuditConfig EstimationConfig EvaluationConfig LabelingConfig PretrainingConfig TrainingConfig",
+    "workbench.comparison_result": "ComparedPost ComparisonResult PairComparison Rater",
+    "workbench.config": "AuditConfig ComparisonConfig EstimationConfig EvaluationConfig LabelingConfig "
+    "PretrainingConfig TrainingConfig",
     "workbench.core": "AuditResult ImportResult",
     "workbench.estimation": "Estimate EstimationResult",
     "workbench.evaluation": "EvaluatedPost EvaluationResult",
@@ -114,6 +118,9 @@ __all__ = [
     "BatchHalved",
     "CheckpointSaved",
     "Columns",
+    "ComparedPost",
+    "ComparisonConfig",
+    "ComparisonResult",
     "ComputeOptions",
     "CorruptFileError",
     "Estimate",
@@ -139,12 +146,14 @@ __all__ = [
     "LabelingResult",
     "ListedFile",
     "OpenedFile",
+    "PairComparison",
     "Prediction",
     "Predictions",
     "PretrainingConfig",
     "PretrainingHyperparameters",
     "PretrainingResult",
     "Progress",
+    "Rater",
     "Report",
     "Reveal",
     "RowFilter",

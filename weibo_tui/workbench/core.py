@@ -29,9 +29,21 @@ from weibo_tui.storage.database import Database, connect_lazily
 from weibo_tui.storage.entries import OLDEST_FIRST
 from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter, HistoryOrder
 from weibo_tui.storage.runs import Runs
-from weibo_tui.workbench import downloads, evaluation, label_errors, labeling, prediction, pretraining, runs, training
+from weibo_tui.workbench import (
+    comparison,
+    downloads,
+    evaluation,
+    label_errors,
+    labeling,
+    prediction,
+    pretraining,
+    runs,
+    training,
+)
+from weibo_tui.workbench.comparison_result import ComparisonResult
 from weibo_tui.workbench.config import (
     AuditConfig,
+    ComparisonConfig,
     EvaluationConfig,
     LabelingConfig,
     PretrainingConfig,
@@ -297,6 +309,15 @@ class WorkbenchCore:
         """Write the posts that an evaluation predicted wrongly to a CSV file."""
         self.check_output(out, overwrite)
         result.write_errors(out, overwrite)
+
+    def iter_compare(self, config: ComparisonConfig) -> Events:
+        """Compare adapters, or one with a column of predicted labels: progress, then a `ComparisonResult`."""
+        yield from comparison.compare(self.models, config)
+
+    def write_disagreements(self, result: ComparisonResult, out: Path, overwrite: bool = False) -> int:
+        """Write the posts on which the raters of a comparison differ to a CSV file. Return their number."""
+        self.check_output(out, overwrite)
+        return result.write_disagreements(out, overwrite)
 
     def iter_label_file(self, config: LabelingConfig) -> Events:
         """Label a file: progress, then a `LabelingResult`. Continues a killed labeling."""
