@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from weibo_tui.presentation.pictures.svg import Picture
 
@@ -18,12 +18,16 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
+Part: TypeAlias = Table | Picture | str
+"""A table, a picture, or a sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A publication with a title. `numbers` are rows for a spreadsheet, `value` is everything, as JSON holds it."""
 
     title: str
-    parts: Sequence[Table | Picture | str]
+    parts: Sequence[Part]
     numbers: Sequence[Mapping[str, Any]]
     value: Any
 
