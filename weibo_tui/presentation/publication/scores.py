@@ -7,11 +7,12 @@ from typing import Any
 
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext, with_note
+from weibo_tui.locale import with_note
 from weibo_tui.presentation.baselines import baseline_name
 from weibo_tui.presentation.numbers import NO_FIGURE, interval, number, p_value, percent, signed_points
 from weibo_tui.presentation.pictures.score_card import score_pictures
-from weibo_tui.presentation.publication.document import Document, Part, Table
+from weibo_tui.presentation.publication.document import Document
+from weibo_tui.presentation.publication.parts import Part, Table
 from weibo_tui.presentation.publication.spreadsheet import score_numbers
 from weibo_tui.presentation.score_card import ScoreFigures, score_figures
 from weibo_tui.presentation.score_parts import Baseline, ScoreParts, Subset, score_parts
@@ -24,17 +25,9 @@ LINEAR = "linear"
 def score_document(score: Score, title: str, facts: Sequence[tuple[str, str]] = ()) -> Document:
     """Return all of a score card (`ScoreCard.to_dict`). `facts` are about the adapter."""
     figures, parts = score_figures(score), score_parts(score)
-    about = [Table("", ("", ""), facts)] if facts else []
-    content: list[Part] = [*about, posts_note(figures), *score_tables(score), *score_pictures(score)]
+    about = [Table("", facts[0], facts[1:])] if facts else []
+    content: list[Part] = [*about, *score_tables(score), *score_pictures(score)]
     return Document(title, content, [*score_numbers(title, figures, parts, score)], score)
-
-
-def posts_note(figures: ScoreFigures) -> str:
-    """Return on how many posts the figures are."""
-    note = ngettext("on {n} post", "on {n} posts", figures.posts).format(n=f"{figures.posts:,}")
-    if figures.failed:
-        note += _("; {failed} failed").format(failed=f"{figures.failed:,}")
-    return note
 
 
 def score_tables(score: Score) -> Iterator[Table]:
@@ -56,6 +49,9 @@ def score_tables(score: Score) -> Iterator[Table]:
 
 
 def _figures(figures: ScoreFigures, parts: ScoreParts) -> Iterator[tuple[str, str, str]]:
+    yield _("Posts"), f"{figures.posts:,}", ""
+    if figures.failed:
+        yield _("failed"), f"{figures.failed:,}", ""
     yield _("Accuracy"), percent(figures.accuracy), interval(parts.accuracy_ci, percent)
     yield _("without emoticons"), percent(figures.without_emoticons), ""
     yield _("only emoticons"), percent(figures.only_emoticons), ""
