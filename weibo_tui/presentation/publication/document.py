@@ -76,25 +76,14 @@ class Document:
         """Write the document in the format that the suffix of the file names. Raise the errors of `check_file`."""
         out = Path(path)
         check_file(out, overwrite)
-        suffix = out.suffix.casefold()
-        content = _RENDERERS[suffix](self)
+        content = by_suffix(out)(self)
         if isinstance(content, str):
             # With a byte-order mark, so that a spreadsheet reads Chinese.
-            content = content.encode("utf-8-sig" if suffix == ".csv" else "utf-8", "backslashreplace")
+            content = content.encode("utf-8-sig" if out.suffix.casefold() == ".csv" else "utf-8", "backslashreplace")
         with open_output(out, "wb", overwrite=overwrite) as file:
             file.write(content)
 
 
-_RENDERERS: Mapping[str, Callable[[Document], str | bytes]] = {
-    ".md": Document.to_markdown,
-    ".tex": Document.to_latex,
-    ".csv": Document.to_csv,
-    ".json": Document.to_json,
-    ".html": Document.to_html,
-    ".svg": Document.to_svg,
-    ".png": Document.to_png,
-}
-SUFFIXES = tuple(_RENDERERS)
 TEXT_FORMATS: Mapping[str, Callable[[Document], str]] = {
     "md": Document.to_markdown,
     "latex": Document.to_latex,
@@ -103,12 +92,24 @@ TEXT_FORMATS: Mapping[str, Callable[[Document], str]] = {
     "html": Document.to_html,
 }
 """Formats that are text, by their names."""
+_SUFFIXES: Mapping[str, Callable[[Document], str | bytes]] = {
+    **{f".{name}": render for name, render in TEXT_FORMATS.items() if name != "latex"},
+    ".tex": Document.to_latex,
+    ".svg": Document.to_svg,
+    ".png": Document.to_png,
+}
+
+
+def by_suffix(path: Path) -> Callable[[Document], str | bytes]:
+    """Return the method for the format that the suffix of a file names. Raise UserInputError if there is none."""
+    render = _SUFFIXES.get(path.suffix.casefold())
+    if render is None:
+        message = _("{path} does not end in the name of a format. Choose one of {suffixes}.")
+        raise UserInputError(message.format(path=path, suffixes=join_list(_SUFFIXES)))
+    return render
 
 
 def check_file(path: Path, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
-    """Raise UserInputError unless a document can be written to a file: its suffix names a format, and see
-    `atomic.check_output`."""
-    if path.suffix.casefold() not in SUFFIXES:
-        message = _("{path} does not end in the name of a format. Choose one of {suffixes}.")
-        raise UserInputError(message.format(path=path, suffixes=join_list(SUFFIXES)))
+    """Raise UserInputError unless a document can be written to a file: see `by_suffix` and `atomic.check_output`."""
+    by_suffix(path)
     check_output(path, overwrite, inputs)

@@ -41,4 +41,5 @@ def _parts(parts: Iterable[Part]) -> Iterator[str]:
             if isinstance(part, str):
                 yield f"<p>{escape(part, _MAX_SENTENCE)}</p>"
             elif isinstance(part, Table):
-                yield f'<div class="wide">{html.table(part.rows, part.header, part.title)}</div>'
+                title = f"<h3>{escape(part.title)}</h3>" if part.title else ""
+                yield f'{title}<div class="wide">{html.table(part.rows, part.header)}</div>'

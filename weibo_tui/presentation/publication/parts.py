@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from weibo_tui.presentation.numbers import NO_FIGURE
 from weibo_tui.presentation.pictures.svg import Picture
 
 
@@ -16,6 +17,16 @@ class Table:
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+
+    def filled(self) -> Table:
+        """Return the table without columns that say nothing in any row."""
+        columns = [
+            column
+            for column in range(len(self.header))
+            if column == 0 or any(row[column] not in ("", NO_FIGURE) for row in self.rows)
+        ]
+        chosen = [[row[column] for column in columns] for row in (self.header, *self.rows)]
+        return Table(self.title, chosen[0], chosen[1:])
 
 
 Part: TypeAlias = Table | Picture | str
