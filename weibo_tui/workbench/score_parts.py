@@ -29,7 +29,7 @@ class PostFiles:
 
 
 def post_files(dataset: Dataset, posts: Iterable[int]) -> PostFiles:
-    """Return the files of these posts of a dataset, MAX_FILES at most; posts of others have no index of a name."""
+    """Return the files of these posts of a dataset, MAX_FILES at most. Posts of later files are in none of them."""
     import numpy as np
 
     files = [dataset.places[index][0] for index in posts]
