@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import made_up
 import models
 import pytest
-from commands import table
+from commands import MACHINE, Command, json_lines, table
 
 from weibo_tui.errors import UserInputError
+from weibo_tui.presentation.comparison import difference_sentence
 from weibo_tui.workbench import Columns, ComparisonConfig, ComparisonResult, Workbench
 
 EMOTIONS = ("negative", "neutral", "positive")
@@ -51,10 +53,12 @@ def test_scores_and_difference_are_those_of_evaluations(many: Workbench, few: Pa
         with pytest.warns(UserWarning, match="no record"):
             expected = many.evaluate(few, adapter=name, machine=models.MACHINE)
         assert (score.n, score.accuracy, score.accuracy_ci) == (40, expected.accuracy, expected.accuracy_ci)
-        assert (score.confusion, score.ece) == (expected.confusion, pytest.approx(expected.ece))
+        assert score.confusion == expected.confusion
+        assert score.ece == pytest.approx(expected.ece)
     [pair] = result.pairs
     assert mood.accuracy is not None
     assert other.accuracy is not None
+    assert pair.difference is not None
     assert pair.difference == pytest.approx(mood.accuracy - other.accuracy)
     assert pair.first_only is not None
     assert pair.second_only is not None
@@ -85,7 +89,7 @@ def test_disagreements_are_listed_surest_first(many: Workbench, few: Path, tmp_p
         compare(many, few, "mood", "other", disagreements=out)
     for row, first in enumerate(result.labels):
         for column, second in enumerate(result.labels):
-            assert len([*result.posts(0, (first, second))]) == result.pairs[0].table[row][column]
+            assert len([*result.posts(result.pairs[0], (first, second))]) == result.pairs[0].table[row][column]
 
 
 def test_file_without_labels_gives_agreement_only(many: Workbench, tmp_path: Path) -> None:
@@ -112,7 +116,7 @@ def test_three_adapters_give_pairs_with_adjusted_p(many: Workbench, few: Path) -
         assert pair.p is not None
         assert pair.p <= pair.p_holm <= min(1, 3 * pair.p + 1e-12)
     assert all(len(set(post.predicted)) > 1 for post in result.posts())
-    assert len([*result.posts(pair=1)]) == result.pairs[1].disagreements
+    assert len([*result.posts(result.pairs[1])]) == result.pairs[1].disagreements
 
 
 def test_only_common_labels_are_compared(many: Workbench, tmp_path: Path) -> None:
@@ -123,7 +127,7 @@ def test_only_common_labels_are_compared(many: Workbench, tmp_path: Path) -> Non
     assert (result.labels, result.other_labels) == (("negative", "positive"), ("neutral",))
     assert (result.n, result.left_out) == (10, {"other labels": 5, "unlabeled": 5})
     assert {label for rater in result.raters for label in rater.counts} == {"negative", "positive"}
-    confidences = [post.confidences for post in result.posts(0, ("negative", "positive"))]
+    confidences = [post.confidences for post in result.posts(result.pairs[0], ("negative", "positive"))]
     assert all(value is not None and value >= 0.5 for pair in confidences for value in pair)
     models.add_adapter(many, many.bases.open("small"), "topics", labels=("sport", "news"))
     with pytest.raises(UserInputError, match="mood, topics have fewer than two labels in common"):
@@ -193,3 +197,54 @@ def test_file_without_readable_posts_is_refused(many: Workbench, tmp_path: Path)
     data = write(tmp_path / "empty.csv", "text,label", [(" ", 1), ("\u200b", 0)])
     with pytest.raises(UserInputError, match="no row is left"):
         compare(many, data, "mood", "other")
+
+
+def test_result_is_shown_in_notebooks_escaped(many: Workbench, few: Path) -> None:
+    with pytest.warns(UserWarning, match="no record"):
+        result = many.compare(few, ["mood", "other"], machine=models.MACHINE, progress=False)
+    [pair] = result.pairs
+    shown = result._repr_html_()
+    assert f"{pair.difference:.1%}" in shown
+    assert f"{pair.agreement.share:.1%}" in shown
+    assert "<script" not in replace(result, pairs=(replace(pair, first="<script>"),))._repr_html_()
+
+
+def test_command_prints_figures_and_disagreements(many: Workbench, few: Path, tmp_path: Path, command: Command) -> None:
+    expected = compare(many, few, "mood", "other", "third")
+    out = tmp_path / "differ.csv"
+    options = ["--adapters", "mood,other,third", *MACHINE]
+    printed = command.ok("compare", few, *options, "--disagreements", out)
+    assert expected.raters[0].score is not None
+    assert f"mood     {expected.raters[0].score.accuracy:.1%}" in printed.out
+    assert "mood – third" in printed.out
+    assert "Holm p" in printed.out
+    surest = next(expected.posts())
+    assert surest.text in printed.out
+    assert f"{expected.disagreements} of 40 posts" in printed.out
+    assert "adjusted for 3 comparisons" in printed.err
+    assert len(table(out)) == expected.disagreements
+    [found] = json_lines(command.ok("compare", few, *options, "--json").out)
+    assert found == json.loads(json.dumps(expected.to_dict()))
+    assert "Nothing to compare" in command("compare", few, *MACHINE).err
+
+
+def test_command_says_that_without_labels_there_is_no_score(many: Workbench, tmp_path: Path, command: Command) -> None:
+    posts = ["好吃[/哈哈]\x1b[31m", "太差了", "[泪]再也不来", "舒服"]
+    data = write(tmp_path / "posts.csv", "text", [(text,) for text in posts])
+    printed = command.ok("compare", data, "--adapters", "mood,other", *MACHINE)
+    assert "no human labels" in printed.err
+    assert "McNemar" not in printed.out
+    assert "agree on" in printed.out
+    assert "\x1b" not in printed.out
+
+
+@pytest.mark.parametrize(
+    ("difference", "p", "adjusted", "expected"),
+    [
+        (0.012, 0.003, False, "a is 1.2 points better than b (95%: +0.4 – +2.0, McNemar p = 0.003)."),
+        (-0.012, 0.0001, True, "a is 1.2 points worse than b (95%: +0.4 – +2.0, McNemar, Holm: p < 0.001)."),
+        (0.012, 0.2, False, "a and b are not distinguishable: +1.2 points (95%: +0.4 – +2.0, McNemar p = 0.200)."),
+    ],
+)
+def test_sentence_says_which_is_better(difference: float, p: float, adjusted: bool, expected: str) -> None:
+    assert difference_sentence("a", "b", difference, (0.004, 0.02), p, adjusted) == expected

@@ -211,7 +211,11 @@ def _unknown_labels(path: Path, present: Collection[str], labels: Sequence[str])
         "--map '1=positive'."
     )
     in_app = _("{path}: none of the labels {found} is one of those to compare ({labels}). Name them by the label map.")
-    values = {"path": path, "found": join_names(present, _MAX_LABELS), "labels": join_names(labels, _MAX_LABELS)}
+    values = {
+        "path": path,
+        "found": join_names(sorted(present), _MAX_LABELS),
+        "labels": join_names(labels, _MAX_LABELS),
+    }
     return UserInputError(message.format(**values), in_app.format(**values))
 
 

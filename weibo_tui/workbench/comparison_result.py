@@ -10,14 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from weibo_tui import atomic
-from weibo_tui.engine.agreement import Agreement
 from weibo_tui.engine.score_card import Interval, ScoreCard
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import ngettext
 from weibo_tui.storage.export import write_csv
+from weibo_tui.text import html
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from weibo_tui.engine.agreement import Agreement
+
+_MISSING = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,17 +169,21 @@ class ComparisonResult:
         )
         return message.format(seen=f"{rater.seen_in_training:,}", total=f"{self.n:,}", adapter=rater.name)
 
-    def posts(self, pair: int | None = None, cell: tuple[str, str] | None = None) -> Iterator[ComparedPost]:
+    def members(self, pair: PairComparison) -> tuple[int, int]:
+        """Return the places of the raters of a pair."""
+        return [*combinations(range(len(self.raters)), 2)][self.pairs.index(pair)]
+
+    def posts(self, pair: PairComparison | None = None, cell: tuple[str, str] | None = None) -> Iterator[ComparedPost]:
         """Yield the posts on which raters differ, in descending order of their summed confidence.
 
-        By default, these are the posts without a label that all give. With the place of a `pair`, only those on which
-        these two differ. With a `cell` of its table too, those with these labels, which may be equal."""
+        By default, these are the posts without a label that all give. With a `pair`, only those on which these two
+        differ. With a `cell` of its table too, those with these labels, which may be equal."""
         import numpy as np
 
         predicted, confidences = self._posts.predicted, self._posts.confidences
         if pair is not None:
-            both = [*combinations(range(len(self.raters)), 2)][pair]
-            predicted, confidences = predicted[both, :], confidences[both, :]
+            both = [*self.members(pair)]
+            predicted, confidences = predicted[both], confidences[both]
         if cell is None:
             is_match = (predicted != predicted[0]).any(axis=0)
         else:
@@ -222,3 +231,44 @@ class ComparisonResult:
             "pairs": [pair.to_dict() for pair in self.pairs],
             "disagreements": self.disagreements,
         }
+
+    def _repr_html_(self) -> str:
+        """Return the scores, the differences and the agreement as tables for a notebook."""
+        posts = ngettext("on {n} post", "on {n} posts", self.n).format(n=f"{self.n:,}")
+        scores = [(rater, rater.score) for rater in self.raters if rater.score is not None]
+        parts = []
+        if scores:
+            rows = (
+                (rater.name, _percent(score.accuracy), _percents(score.accuracy_ci), _percent(score.macro_f1))
+                for rater, score in scores
+            )
+            header = ("", _("accuracy"), _("95% interval"), _("Macro F1"))
+            parts.append(html.table(rows, header, posts))
+            differences = (
+                (
+                    f"{pair.first} – {pair.second}",
+                    _percent(pair.difference),
+                    _percents(pair.difference_ci),
+                    _number(pair.p),
+                )
+                for pair in self.pairs
+            )
+            parts.append(html.table(differences, ("", _("difference"), _("95% interval"), "McNemar p")))
+        agreements = (
+            (f"{pair.first} – {pair.second}", _percent(pair.agreement.share), _number(pair.agreement.kappa))
+            for pair in self.pairs
+        )
+        parts.append(html.table(agreements, ("", _("agreement"), _("kappa")), "" if scores else posts))
+        return "".join(parts)
+
+
+def _percent(share: float | None) -> str:
+    return _MISSING if share is None else f"{share:.1%}"
+
+
+def _percents(ends: Interval | None) -> str:
+    return _MISSING if ends is None else " – ".join(map(_percent, ends))
+
+
+def _number(value: float | None) -> str:
+    return _MISSING if value is None else f"{value:.3f}"
