@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, with_note
+from weibo_tui.presentation.comparison import comparison_notes, pair_name, pair_sentence, rater_name
 from weibo_tui.presentation.numbers import interval, number, p_value, percent, signed_points
 from weibo_tui.presentation.pictures.intervals import Row, interval_plot
 from weibo_tui.presentation.pictures.svg import Picture
@@ -16,116 +16,113 @@ from weibo_tui.presentation.publication.document import Document
 from weibo_tui.presentation.publication.parts import Part, Table
 from weibo_tui.presentation.publication.scores import score_cells, score_header
 from weibo_tui.presentation.publication.spreadsheet import all_posts
-from weibo_tui.presentation.score_parts import score_parts
+from weibo_tui.workbench.comparison_result import ComparisonResult
 
 _MAX_TABLES = 10
 
-Values = Mapping[str, Any]
+
+def comparison_document(result: ComparisonResult, title: str = "") -> Document:
+    """Return the document of a comparison. Without human labels it has no figures of accuracy."""
+    names = join_list(map(rater_name, result.raters))
+    title = title or _("{adapter} on {files}").format(adapter=names, files=result.path.name)
+    parts: list[Part] = [_scores(result) if result.has_labels else _counts(result)]
+    parts += (pair_sentence(result, pair) for pair in result.pairs)
+    parts += [*comparison_notes(result), *result.warnings]
+    if result.has_labels:
+        parts += [*_pictures(result), _differences(result)]
+    parts.append(_agreement(result))
+    parts += _label_tables(result)
+    return Document(title, parts, [*_numbers(result)], result.to_dict())
 
 
-def comparison_document(comparison: Values, title: str = "") -> Document:
-    """Return the document of a comparison (`ComparisonResult.to_dict`)."""
-    if not title:
-        names = join_list(rater["name"] for rater in comparison["adapters"])
-        title = _("{adapter} on {files}").format(adapter=names, files=Path(comparison["path"]).name)
-    raters, pairs, labels = comparison["adapters"], comparison["pairs"], comparison["labels"]
-    parts: list[Part] = []
-    if comparison["has_labels"]:
-        rows = [(rater["name"], *score_cells(rater["score"])) for rater in raters]
-        parts.append(Table("", score_header(), rows).filled())
-        parts.append(_differences(pairs))
-    else:
-        parts.append(_("The posts have no human labels, so only the agreement is known."))
-        header = ("", *map(label_name, labels))
-        counts = [(rater["name"], *(f"{rater['counts'].get(label, 0):,}" for label in labels)) for rater in raters]
-        parts.append(Table(_("Predicted labels"), header, counts))
-    parts.append(_agreement(pairs))
-    parts += [_pair_table(pair, labels) for pair in pairs[:_MAX_TABLES]]
-    if comparison["has_labels"]:
-        parts += _pictures(raters, pairs)
-    return Document(title, parts, [*_numbers(raters, pairs)], comparison)
+def _scores(result: ComparisonResult) -> Table:
+    rows = [
+        (rater_name(rater), *score_cells(rater.score.to_dict())) for rater in result.raters if rater.score is not None
+    ]
+    return Table("", score_header(), rows).filled()
 
 
-def _pair_name(pair: Values) -> str:
-    return f"{pair['first']} – {pair['second']}"
+def _counts(result: ComparisonResult) -> Table:
+    rows = [
+        (rater_name(rater), *(f"{rater.counts.get(label, 0):,}" for label in result.labels)) for rater in result.raters
+    ]
+    return Table(_("Predicted labels"), ("", *map(label_name, result.labels)), rows)
 
 
-def _differences(pairs: Sequence[Values]) -> Table:
+def _differences(result: ComparisonResult) -> Table:
     header = (
         *("", _("difference in points"), _("95% interval")),
         *(_("only the first right"), _("only the second right"), _("McNemar's p"), _("mid-p"), _("p (Holm)")),
     )
     rows = [
         (
-            *(_pair_name(pair), signed_points(pair["difference"]), interval(pair["difference_ci"], signed_points)),
-            *(f"{pair['first_only']:,}", f"{pair['second_only']:,}"),
-            *(p_value(pair["p"]), p_value(pair["mid_p"]), p_value(pair["p_holm"])),
+            *(pair_name(result, pair), signed_points(pair.difference), interval(pair.difference_ci, signed_points)),
+            *(number(pair.first_only, 0), number(pair.second_only, 0)),
+            *map(p_value, (pair.p, pair.mid_p, pair.p_holm)),
         )
-        for pair in pairs
+        for pair in result.pairs
     ]
     return Table(_("Differences of accuracy"), header, rows).filled()
 
 
-def _agreement(pairs: Sequence[Values]) -> Table:
+def _agreement(result: ComparisonResult) -> Table:
     rows = []
-    for pair in pairs:
-        found = pair["agreement"]
-        kappa, ac1 = (_with_interval(found[name], found[f"{name}_ci"]) for name in ("kappa", "ac1"))
-        rows.append((_pair_name(pair), f"{found['n']:,}", percent(found["share"]), kappa, ac1))
+    for pair in result.pairs:
+        found = pair.agreement
+        kappa = with_note(number(found.kappa), interval(found.kappa_ci, number))
+        ac1 = with_note(number(found.ac1), interval(found.ac1_ci, number))
+        rows.append((pair_name(result, pair), f"{found.n:,}", percent(found.share), kappa, ac1))
     return Table(_("Agreement"), ("", _("posts"), _("same label"), "κ", "AC1"), rows)
 
 
-def _with_interval(value: float | None, ends: Sequence[float] | None) -> str:
-    return number(value) if ends is None else with_note(number(value), interval((ends[0], ends[1]), number))
+def _label_tables(result: ComparisonResult) -> Iterator[Table]:
+    """Yield how many posts have which labels of the two in a pair."""
+    names = [*map(label_name, result.labels)]
+    for pair in result.pairs[:_MAX_TABLES]:
+        first, second = (rater_name(result.raters[place]) for place in result.members(pair))
+        title = _("Labels of {first} ↓ and {second} →").format(first=first, second=second)
+        rows = [(name, *(f"{count:,}" for count in counts)) for name, counts in zip(names, pair.table, strict=True)]
+        yield Table(title, ("", *names), rows)
 
 
-def _pair_table(pair: Values, labels: Sequence[str]) -> Table:
-    title = _("Labels of {first} ↓ and {second} →").format(first=pair["first"], second=pair["second"])
-    names = [*map(label_name, labels)]
-    rows = [(name, *(f"{count:,}" for count in counts)) for name, counts in zip(names, pair["table"], strict=True)]
-    return Table(title, ("", *names), rows)
-
-
-def _pictures(raters: Sequence[Values], pairs: Sequence[Values]) -> Iterator[Picture]:
-    scores = [(rater["name"], rater["score"]["accuracy"], score_parts(rater["score"])) for rater in raters]
+def _pictures(result: ComparisonResult) -> Iterator[Picture]:
     rows = [
-        Row(name, f"{percent(accuracy)} ({interval(parts.accuracy_ci, percent)})", accuracy, parts.accuracy_ci)
-        for name, accuracy, parts in scores
-        if accuracy is not None
+        Row(
+            rater_name(rater),
+            f"{percent(rater.score.accuracy)} ({interval(rater.score.accuracy_ci, percent)})",
+            rater.score.accuracy,
+            rater.score.accuracy_ci,
+        )
+        for rater in result.raters
+        if rater.score is not None and rater.score.accuracy is not None
     ]
     if rows:
         yield interval_plot("accuracies", _("Accuracy"), rows, [_("95% interval")])
     rows = [
         Row(
-            _pair_name(pair),
-            f"{signed_points(pair['difference'])} ({interval(pair['difference_ci'], signed_points)})",
-            pair["difference"],
-            pair["difference_ci"],
+            pair_name(result, pair),
+            f"{signed_points(pair.difference)} ({interval(pair.difference_ci, signed_points)})",
+            pair.difference,
+            pair.difference_ci,
         )
-        for pair in pairs
-        if pair["difference"] is not None
+        for pair in result.pairs
+        if pair.difference is not None
     ]
     if rows:
         title, note = _("Differences of accuracy"), _("percentage points, 95% interval")
         yield interval_plot("differences", title, rows, [note], zero=True)
 
 
-def _numbers(raters: Sequence[Values], pairs: Sequence[Values]) -> Iterator[dict[str, Any]]:
+def _numbers(result: ComparisonResult) -> Iterator[dict[str, Any]]:
     """Yield a row for each adapter and each pair."""
-    for rater in raters:
-        score = rater["score"]
-        yield {"name": rater["name"], **(all_posts(score) if score else {"part": "all", "item": ""})}
-    for pair in pairs:
-        low, high = pair["difference_ci"] or (None, None)
-        agreement = pair["agreement"]
+    for rater in result.raters:
+        figures = {"part": "all", "item": ""} if rater.score is None else all_posts(rater.score.to_dict())
+        yield {"name": rater.name, **figures}
+    for pair in result.pairs:
+        low, high = pair.difference_ci or (None, None)
         yield {
-            "name": pair["first"],
-            "part": "pair",
-            "item": pair["second"],
-            "n": agreement["n"],
-            "difference": pair["difference"],
-            "difference_low": low,
-            "difference_high": high,
-            **{name: pair[name] for name in ("first_only", "second_only", "p", "mid_p", "p_holm")},
-            **{name: agreement[name] for name in ("agreeing", "kappa", "ac1")},
+            "name": pair.first, "part": "pair", "item": pair.second, "n": pair.agreement.n,
+            "difference": pair.difference, "difference_low": low, "difference_high": high,
+            **{name: getattr(pair, name) for name in ("first_only", "second_only", "p", "mid_p", "p_holm")},
+            **{name: getattr(pair.agreement, name) for name in ("agreeing", "kappa", "ac1")},
         }

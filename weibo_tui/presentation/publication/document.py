@@ -101,7 +101,7 @@ _SUFFIXES: Mapping[str, Callable[[Document], str | bytes]] = {
 
 
 def by_suffix(path: Path) -> Callable[[Document], str | bytes]:
-    """Return the method for the format that the suffix of a file names. Raise UserInputError if there is none."""
+    """Return the method for the format that the suffix of a file names. Raise UserInputError for any other."""
     render = _SUFFIXES.get(path.suffix.casefold())
     if render is None:
         message = _("{path} does not end in the name of a format. Choose one of {suffixes}.")

@@ -33,7 +33,7 @@ def document(
     if isinstance(result, TrainingResult):
         return score_document(result.score.to_dict(), title or result.adapter)
     if isinstance(result, ComparisonResult):
-        return comparison_document(result.to_dict(), title)
+        return comparison_document(result, title)
     if isinstance(result, Mapping):
         return scores_document({name: score.to_dict() for name, score in result.items()}, title or _("Score cards"))
     return adapters_document([result] if isinstance(result, AdapterCard) else result)
