@@ -256,7 +256,7 @@ def evaluate(
     label_map: options.LabelMap = None,
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.presentation.publication.scores import evaluation_document
+    from weibo_tui.presentation.publication.evaluation import evaluation_document
     from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
     list_bad_rows(data or (), columns, bad_rows, overwrite, errors)
@@ -287,4 +287,4 @@ def evaluate(
     if result.errors is not None:
         echo_info(_("Errors written: {path}").format(path=result.errors))
     if out is not None:
-        publication.write(evaluation_document(score, result.adapter, config.data), out, overwrite)
+        publication.write(evaluation_document(result, config.data), out, overwrite)
