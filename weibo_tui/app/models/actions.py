@@ -38,7 +38,7 @@ _MAX_NAMES = 6
 _MAX_NAME_LENGTH = 60
 """Characters that are shown of a name in a file."""
 _MAX_LABELS = 12
-_SUFFIXES = (".zip", ".tar.gz", ".tgz")
+_SUFFIXES: tuple[str, ...] = (".zip", ".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +156,11 @@ class JobRequest:
 
 async def export_model(app: BaseApp, item: IntactModel, owner: MessagePump) -> JobRequest | Change | None:
     """Ask for a file to export a base or an adapter to, or for the card of an adapter."""
-    suffixes, question = _SUFFIXES, _("Export '{name}' to (.zip or .tar.gz):")
     if isinstance(item.card, AdapterCard):
-        suffixes, question = (
-            (*_SUFFIXES, *SUFFIXES),
-            _("Export '{name}' to (.zip or .tar.gz), or its card to ({card}):"),
-        )
+        suffixes = (*_SUFFIXES, *SUFFIXES)
+        question = _("Export '{name}' to (.zip or .tar.gz), or its card to ({card}):")
+    else:
+        suffixes, question = _SUFFIXES, _("Export '{name}' to (.zip or .tar.gz):")
     question = question.format(name=item.name, card=join_list(SUFFIXES))
     dialog = PathDialog(
         question, f"{item.name}.zip", save=True, suffixes=suffixes, check=partial(_check_suffix, suffixes=suffixes)

@@ -12,7 +12,7 @@ from weibo_tui.presentation.baselines import baseline_name
 from weibo_tui.presentation.numbers import NO_FIGURE, interval, number, p_value, percent, signed_points
 from weibo_tui.presentation.pictures.score_card import score_pictures
 from weibo_tui.presentation.publication.document import Document
-from weibo_tui.presentation.publication.parts import Part, Table
+from weibo_tui.presentation.publication.parts import Facts, Part, Table
 from weibo_tui.presentation.publication.spreadsheet import all_posts, score_numbers
 from weibo_tui.presentation.score_card import ScoreFigures, score_figures
 from weibo_tui.presentation.score_parts import Baseline, ScoreParts, Seeds, Subset, score_parts
@@ -33,7 +33,7 @@ def score_document(
     """Return all of a score card (`ScoreCard.to_dict`), with facts about the adapter and a note on the score.
 
     `value` is instead of the score in JSON."""
-    about = [Table("", facts[0], facts[1:])] if facts else []
+    about = [Facts(facts)] if facts else []
     main, *details = score_tables(score)
     content: list[Part] = [*about, main, *([note] if note else []), *score_pictures(score), *details]
     return Document(title, content, [*score_numbers(title, score)], score if value is None else value)
