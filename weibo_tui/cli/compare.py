@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weibo_tui.cli import options
+from weibo_tui.cli import options, publication
 from weibo_tui.cli.estimate import PredictedColumn
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import echo, echo_info, echo_json, echo_table, list_bad_rows, one_line, run_with_progress
@@ -22,7 +22,7 @@ from weibo_tui.locale import ngettext
 from weibo_tui.presentation.numbers import NO_FIGURE, interval, number, p_value, percent, signed_points
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import ComparedPost, ComparisonResult, PairComparison
+    from weibo_tui.workbench import ComparedPost, ComparisonResult, PairComparison, Workbench
 
 _SHOWN = 10
 """Posts that are printed of those on which the predictions differ."""
@@ -48,6 +48,7 @@ def compare(
         Path | None,
         typer.Option(metavar="FILE", help=_("Write the posts on which they differ to this CSV file, surest first.")),
     ] = None,
+    out: publication.Out = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     columns: Columns = Columns(),
@@ -56,6 +57,7 @@ def compare(
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
     from weibo_tui.presentation.comparison import comparison_notes
+    from weibo_tui.presentation.publication.comparison import comparison_document
     from weibo_tui.workbench import ComparisonConfig, ComparisonResult
 
     list_bad_rows([file], columns, bad_rows, overwrite, disagreements)
@@ -69,7 +71,13 @@ def compare(
         overwrite=overwrite,
         map=label_map or (),
     )
-    result = run_with_progress(lambda workbench: workbench.iter_compare(config), ComparisonResult)
+
+    def events(workbench: Workbench) -> Iterator[object]:
+        if out is not None:
+            publication.check(workbench, out, overwrite, [file], disagreements)
+        yield from workbench.iter_compare(config)
+
+    result = run_with_progress(events, ComparisonResult)
     if json:
         echo_json(result.to_dict())
     else:
@@ -78,6 +86,8 @@ def compare(
         echo_info(one_line(note))
     if result.file is not None:
         echo_info(_("Disagreements written: {path}").format(path=result.file))
+    if out is not None:
+        publication.write(comparison_document(result), out, overwrite)
 
 
 def _echo_result(result: ComparisonResult) -> None:

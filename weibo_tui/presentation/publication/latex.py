@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from weibo_tui.presentation.publication.document import Document, Table
+from weibo_tui.presentation.publication.parts import Part, Table
 from weibo_tui.text.terminal import sanitize
 
 _PREAMBLE = r"""% Preamble: \usepackage{booktabs}
@@ -33,9 +33,9 @@ _COMMANDS = {
 _ESCAPES = str.maketrans(_COMMANDS)
 
 
-def render(document: Document) -> str:
-    """Return the tables of a document, with its sentences as comments."""
-    return _PREAMBLE + "\n".join(_parts(document))
+def render(title: str, parts: Iterable[Part]) -> str:
+    """Return the tables of a document as LaTeX, with its sentences as comments."""
+    return _PREAMBLE + "\n".join(_parts(title, parts))
 
 
 def escape(text: str) -> str:
@@ -43,10 +43,10 @@ def escape(text: str) -> str:
     return " ".join(sanitize(text).split()).translate(_ESCAPES)
 
 
-def _parts(document: Document) -> Iterator[str]:
-    for part in document.parts:
+def _parts(title: str, parts: Iterable[Part]) -> Iterator[str]:
+    for part in parts:
         if isinstance(part, Table):
-            yield _table(part, document.title)
+            yield _table(part, title)
         elif isinstance(part, str):
             yield f"% {' '.join(sanitize(part).split())}\n"
 
