@@ -119,6 +119,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("comparison.stop", "s", "stop", N_("Stop")),
         Key("comparison.list", "d", "list_posts", N_("Disagreements")),
         Key("comparison.pair", "p", "turn_pair", N_("Next pair")),
+        Key("comparison.export", "x", "export", N_("Export")),
         Key("comparison.write", "w", "write", N_("Export disagreements")),
     ),
     "compared_post": (
