@@ -111,6 +111,8 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
     "evaluation": (
         Key("evaluation.stop", "s", "stop", N_("Stop")),
         Key("evaluation.write", "w", "write", N_("Export errors")),
+        Key("evaluation.next", "n", "turn(1)", N_("Next page")),
+        Key("evaluation.previous", "p", "turn(-1)", N_("Previous page"), shown=False),
     ),
     "matrix": (
         Key("matrix.open", "enter", "open", N_("Show posts")),
