@@ -16,8 +16,10 @@ from weibo_tui.engine.metrics import accuracy_interval, calibration_error, effec
 from weibo_tui.engine.score_card import ScoreCard
 
 KEYS = [
-    *("n", "failed", "accuracy", "accuracy_ci", "macro_f1", "mcc", "per_label", "labels", "confusion"),
-    *("ece", "brier", "emoticons"),
+    *("n", "failed", "accuracy", "accuracy_ci", "macro_f1", "macro_f1_ci", "mcc", "mcc_ci", "interval_methods"),
+    *("per_label", "labels", "confusion", "ece", "ece_null", "reliability", "confidences", "brier"),
+    *("risk_coverage", "augrc", "answering", "emoticons", "sources", "lengths"),
+    *("baselines", "seeds", "faithfulness"),
 ]
 Case = tuple[NDArray[np.int64], NDArray[Any], list[str]]
 
