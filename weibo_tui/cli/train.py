@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weibo_tui.cli import options
+from weibo_tui.cli import options, publication
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import (
     InterruptedRunError,
@@ -279,6 +279,7 @@ def evaluate(
     errors: Annotated[
         Path | None, typer.Option(metavar="FILE", help=_("Write the errors to this CSV file, most confident first."))
     ] = None,
+    out: publication.Out = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     columns: Columns = Columns(),
@@ -286,11 +287,18 @@ def evaluate(
     label_map: options.LabelMap = None,
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
+    from weibo_tui.presentation.publication.evaluation import evaluation_document
     from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
     list_bad_rows(data or (), columns, bad_rows, overwrite, errors)
     config = EvaluationConfig(tuple(data or ()), adapter, columns, machine, errors, overwrite, label_map or ())
-    result = run_with_progress(lambda workbench: workbench.iter_evaluate(config), EvaluationResult)
+
+    def events(workbench: Workbench) -> Iterator[object]:
+        if out is not None:
+            publication.check(workbench, out, overwrite, config.data, errors)
+        yield from workbench.iter_evaluate(config)
+
+    result = run_with_progress(events, EvaluationResult)
     score = result.score.to_dict() | {
         "seen_in_training": result.seen_in_training,
         "unlabeled": result.unlabeled,
@@ -309,3 +317,5 @@ def evaluate(
         echo_info(result.warning)
     if result.errors is not None:
         echo_info(_("Errors written: {path}").format(path=result.errors))
+    if out is not None:
+        publication.write(evaluation_document(result, config.data), out, overwrite)

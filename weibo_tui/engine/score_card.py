@@ -28,7 +28,7 @@ class ScoreCard:
     n: int  # posts scored
     failed: int  # posts without a prediction, in none of the other metrics
     accuracy: float | None = None
-    accuracy_ci: Interval | None = None  # see `metrics.accuracy_interval`
+    accuracy_ci: Interval | None = None  # see `uncertainty.accuracy_interval`
     macro_f1: float | None = None
     macro_f1_ci: Interval | None = None  # bootstrap over groups of equal texts, see `uncertainty`
     mcc: float | None = None
@@ -39,12 +39,12 @@ class ScoreCard:
     confusion: tuple[tuple[int, ...], ...]  # rows: actual; columns: predicted; in the order of `labels`
     ece: float | None = None  # in the bins of `reliability`
     ece_null: tuple[float, float] | None = None  # mean and 95th percentile of a perfectly calibrated model's ECE
-    reliability: tuple[Mapping[str, float], ...] = ()  # confidence, accuracy, low, high and n of each equal-mass bin
+    reliability: tuple[Mapping[str, Any], ...] = ()  # confidence, accuracy, low, high and n of each equal-mass bin
     confidences: tuple[tuple[int, int], ...] = ()  # right and wrong predictions in 20 equal bins of confidence
     brier: float | None = None
     risk_coverage: tuple[tuple[float, float, float], ...] = ()  # coverage, risk and threshold, in ascending coverage
     augrc: float | None = None  # area under the generalized risk-coverage curve
-    answering: tuple[Mapping[str, float], ...] = ()  # accuracy, threshold, coverage and n of each attainable accuracy
+    answering: tuple[Mapping[str, Any], ...] = ()  # accuracy, threshold, coverage and n of each attainable accuracy
     emoticons: Mapping[str, float | None] = field(
         default_factory=lambda: {"with": None, "without": None, "only": None}
     )  # accuracy on the posts themselves, without emoticons, and on emoticons only

@@ -27,7 +27,8 @@ def compare_with_baselines(
     import numpy as np
 
     from weibo_tui.engine.comparison import mcnemar, paired_difference
-    from weibo_tui.engine.metrics import accuracy_and_macro_f1, accuracy_interval, effective_size
+    from weibo_tui.engine.metrics import accuracy_and_macro_f1
+    from weibo_tui.engine.uncertainty import accuracy_interval, effective_size
 
     readable = predictions.readable
     if not len(readable):

@@ -168,6 +168,28 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ComparisonConfig:
+    """Compare adapters, or an adapter and a column of predicted labels, on the posts of the table `data`.
+
+    Without `adapters` it is the default one. `predicted_column` is detected where only one adapter is named.
+    `columns.label` is the column of human labels. `disagreements` is the file for the posts on which the predictions
+    differ. `map` are rules for the human labels; see `label_map.Rules`."""
+
+    data: Path
+    adapters: tuple[str, ...] = ()
+    columns: Columns = Columns()
+    predicted_column: str | None = None
+    machine: ComputeOptions = ComputeOptions()
+    disagreements: Path | None = None
+    overwrite: bool = False
+    map: Rules = ()
+
+    def __post_init__(self) -> None:
+        self.machine.check()
+        _set_rules(self)
+
+
+@dataclass(frozen=True, slots=True)
 class AuditConfig:
     """Inspect labeled files before training; `labels` names the labels in order, `map` are rules for them."""
 
@@ -301,7 +323,7 @@ def _preprocessing_errors(version: int) -> Iterator[str]:
         yield message.format(value=version, latest=SIMPLIFYING)
 
 
-def _set_rules(config: TrainingConfig | EvaluationConfig | AuditConfig | EstimationConfig) -> None:
+def _set_rules(config: TrainingConfig | EvaluationConfig | ComparisonConfig | AuditConfig | EstimationConfig) -> None:
     """Store the rules of `map` as a tuple of texts. Raises UserInputError for invalid ones."""
     if config.map is not None:
         object.__setattr__(config, "map", rule_list(config.map))

@@ -30,6 +30,7 @@ from weibo_tui.storage.entries import OLDEST_FIRST
 from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter, HistoryOrder
 from weibo_tui.storage.runs import Runs
 from weibo_tui.workbench import (
+    comparison,
     downloads,
     evaluation,
     label_errors,
@@ -40,8 +41,10 @@ from weibo_tui.workbench import (
     seed_trainings,
     training,
 )
+from weibo_tui.workbench.comparison_result import ComparisonResult
 from weibo_tui.workbench.config import (
     AuditConfig,
+    ComparisonConfig,
     EvaluationConfig,
     LabelingConfig,
     PretrainingConfig,
@@ -311,6 +314,15 @@ class WorkbenchCore:
         """Write the posts that an evaluation predicted wrongly to a CSV file."""
         self.check_output(out, overwrite)
         result.write_errors(out, overwrite)
+
+    def iter_compare(self, config: ComparisonConfig) -> Events:
+        """Compare adapters, or one with a column of predicted labels: progress, then a `ComparisonResult`."""
+        yield from comparison.compare(self.models, config)
+
+    def write_disagreements(self, result: ComparisonResult, out: Path, overwrite: bool = False) -> int:
+        """Write the posts on which the raters of a comparison differ to a CSV file. Return their number."""
+        self.check_output(out, overwrite)
+        return result.write_disagreements(out, overwrite)
 
     def iter_label_file(self, config: LabelingConfig) -> Events:
         """Label a file: progress, then a `LabelingResult`. Continues a killed labeling."""

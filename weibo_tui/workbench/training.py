@@ -35,6 +35,7 @@ from weibo_tui.workbench.runs import (
     resolved_options,
     run_session,
 )
+from weibo_tui.workbench.score_parts import post_files
 from weibo_tui.workbench.scratch_arrays import array_allocator
 from weibo_tui.workbench.seeds import SeedRuns, seed_runs
 
@@ -360,9 +361,13 @@ def _evaluate(
         preprocessing=config.preprocessing,
         temperature=fit_temperature(logits, held_out.labels),
     )
-    posts = [dataset.posts[index] for index in split.test]
     score, predictions = yield from score_posts(
-        classifier, posts, words, [dataset.labels[index] for index in split.test], dataset.names
+        classifier,
+        [dataset.posts[index] for index in split.test],
+        words,
+        [dataset.labels[index] for index in split.test],
+        dataset.names,
+        files=post_files(dataset, split.test),
     )
     if config.baselines:
         baselines = yield from compare_with_baselines(dataset, split, config.preprocessing, predictions, words)
