@@ -109,10 +109,11 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("models.back", "escape", "back", N_("Back to the list"), shown=False),
     ),
     "evaluation": (
-        Key("evaluation.stop", "s", "stop", N_("Stop")),
-        Key("evaluation.write", "w", "write", N_("Export errors")),
         Key("evaluation.next", "n", "turn(1)", N_("Next page")),
         Key("evaluation.previous", "p", "turn(-1)", N_("Previous page"), shown=False),
+        Key("evaluation.stop", "s", "stop", N_("Stop")),
+        Key("evaluation.export", "x", "export", N_("Export")),
+        Key("evaluation.write", "w", "write", N_("Export errors")),
     ),
     "matrix": (
         Key("matrix.open", "enter", "open", N_("Show posts")),

@@ -11,10 +11,11 @@ from weibo_tui.cli.output import one_line, pad
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.answering import main_sentence
+from weibo_tui.presentation.baselines import baseline_sentence
 from weibo_tui.presentation.numbers import number, percent
-from weibo_tui.presentation.publication.scores import with_null
-from weibo_tui.presentation.score_card import ScoreFigures, score_figures, with_interval
+from weibo_tui.presentation.score_card import ScoreFigures, score_figures, with_interval, with_null
 from weibo_tui.presentation.score_parts import Subset, score_parts
+from weibo_tui.presentation.seeds import seeds_sentence
 from weibo_tui.text.terminal import truncate_cells
 
 _NAME_CELLS = 40
@@ -33,7 +34,6 @@ def score_lines(score: Mapping[str, Any]) -> Iterator[str]:
     yield _("Macro F1       {f1}    MCC {mcc}").format(f1=macro_f1, mcc=mcc)
     ece = with_null(figures.ece, parts)
     yield _("Calibration    ECE {ece}    Brier {brier}").format(ece=ece, brier=figures.brier)
-    yield from main_sentence(parts)
     if figures.labels:
         yield ""
         yield from _per_label(figures)
@@ -41,6 +41,9 @@ def score_lines(score: Mapping[str, Any]) -> Iterator[str]:
         if subsets:
             yield ""
             yield from _subsets(title, subsets)
+    if sentences := [*main_sentence(parts), *filter(None, (baseline_sentence(score), seeds_sentence(score)))]:
+        yield ""
+        yield from sentences
 
 
 def _subsets(title: str, subsets: Sequence[Subset]) -> Iterator[str]:

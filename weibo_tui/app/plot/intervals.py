@@ -1,11 +1,13 @@
-"""An estimate with its interval, drawn in a line of text."""
+"""An estimate with its interval, and several values, each drawn in a line of text."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.content import Content
 
-SHARE, MODEL = "●", "◇"
-"""Markers of the estimated share and of the model's count."""
+SHARE, MODEL, CHOSEN = "●", "◇", "◆"
+"""Markers of the estimated share or a value, of the model's count, and of the chosen one of several values."""
 
 
 def interval_bar(
@@ -31,4 +33,16 @@ def interval_bar(
         put(cell(model), MODEL, "$text-muted")
     if share is not None:
         put(cell(share), SHARE, color)
+    return Content.assemble(*zip(signs, styles, strict=True))
+
+
+def dots_bar(width: int, color: str, values: Sequence[float], chosen: int | None) -> Content:
+    """Return an axis of `width` cells from the lowest to the highest value, with a dot for each of them."""
+    low, high = min(values), max(values)
+    signs, styles = ["·"] * width, ["$text-disabled"] * width
+    order = sorted(range(len(values)), key=lambda index: index == chosen)  # the chosen one covers the others
+    for index in order:
+        share = (values[index] - low) / (high - low) if high > low else 0.5
+        column = round(share * (width - 1))
+        signs[column], styles[column] = (CHOSEN if index == chosen else SHARE), color
     return Content.assemble(*zip(signs, styles, strict=True))

@@ -10,15 +10,17 @@ from textual.content import Content
 from textual.widgets import Static
 
 from weibo_tui.app.formatting import safe_line
-from weibo_tui.app.plot.intervals import interval_bar
+from weibo_tui.app.plot.intervals import dots_bar, interval_bar
 from weibo_tui.app.plot.score_pictures import pictures
 from weibo_tui.app.widgets.figure_table import Column, Table, paragraph_lines
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import ngettext
 from weibo_tui.presentation.answering import main_sentence, thresholds
 from weibo_tui.presentation.baselines import baseline_name
 from weibo_tui.presentation.numbers import interval, p_value, percent, signed_points
-from weibo_tui.presentation.score_parts import Baseline, ScoreParts, Subset, score_parts
+from weibo_tui.presentation.score_parts import Baseline, ScoreParts, Seeds, Subset, score_parts
+from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval
 
 Block = Sequence[Content]
 """Lines that belong together."""
@@ -71,11 +73,13 @@ def picture_rows(parts: ScoreParts, width: int, answering: bool = True) -> int:
 
 
 def table_lines(parts: ScoreParts, width: int) -> Iterator[Content]:
-    """Yield the tables of files, lengths and simple models."""
+    """Yield the tables of simple models, seeds, files and lengths."""
 
     def blocks(cells: int) -> Iterator[Block]:
         if parts.baselines:
             yield _baseline_block(parts.baselines, cells)
+        if parts.seeds is not None:
+            yield _seeds_block(parts.seeds, cells)
         if parts.sources:
             yield _subset_block(_("file"), parts.sources, cells)
         if parts.lengths:
@@ -127,6 +131,25 @@ def _baseline_block(baselines: Sequence[Baseline], width: int) -> Block:
     ]
     table = Table(_("simple model"), [safe_line(baseline_name(one.name)) for one in baselines], columns, width)
     return [table.header, *map(table.line, range(len(baselines)))]
+
+
+def _seeds_block(seeds: Seeds, width: int) -> Block:
+    """Return the figures of trainings that differ in their seed, with a dot for each; ◆ is the one that was kept."""
+    names = {"accuracy": _("accuracy"), "macro_f1": _("macro F1"), "mcc": "MCC"}
+    shown = [(name, title) for name, title in names.items() if name in seeds.figures]
+    kept = seeds.seeds.index(seeds.kept) if seeds.kept in seeds.seeds else None
+
+    def bars(row: int, cells: int) -> Content:
+        return dots_bar(cells, "$primary", seeds.figures[shown[row][0]], kept)
+
+    columns = [
+        Column(_("mean ± sd"), [mean_and_deviation(seeds.figures[name], name) for name, _title in shown]),
+        Column(_("95% interval"), [mean_interval(seeds.figures[name], name) for name, _title in shown]),
+    ]
+    count = len(seeds.seeds)
+    title = ngettext("{n} seed", "{n} seeds", count).format(n=f"{count:,}")
+    table = Table(title, [Content(title) for _name, title in shown], columns, width, bars)
+    return [table.header, *map(table.line, range(len(shown)))]
 
 
 # ---- columns

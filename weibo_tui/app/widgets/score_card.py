@@ -10,14 +10,16 @@ from textual.content import Content
 from textual.widgets import Static
 
 from weibo_tui.app.formatting import SIGNS, bar, label_color, safe_line, wrap_parts
+from weibo_tui.app.widgets.figure_table import paragraph_lines
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
+from weibo_tui.presentation.baselines import baseline_sentence
 from weibo_tui.presentation.numbers import number, percent
-from weibo_tui.presentation.publication.scores import with_null
-from weibo_tui.presentation.score_card import ScoreFigures, score_figures, with_interval
+from weibo_tui.presentation.score_card import ScoreFigures, score_figures, with_interval, with_null
 from weibo_tui.presentation.score_parts import ScoreParts, score_parts
+from weibo_tui.presentation.seeds import seeds_sentence
 from weibo_tui.text.terminal import sanitize, truncate_cells
 
 MAX_WIDTH = 72
@@ -66,6 +68,8 @@ def score_lines(score: Mapping[str, Any], width: int, unseen: bool = True) -> It
     for line in wrap_parts(_pairs(figures, score_parts(score)), width):
         yield line.truncate(width, ellipsis=True)
     yield _posts(figures, unseen)
+    for sentence in filter(None, (baseline_sentence(score), seeds_sentence(score))):
+        yield from paragraph_lines(sentence, width)
     if figures.labels:
         yield Content("")
         yield from _per_label(figures)
