@@ -111,6 +111,8 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("models.back", "escape", "back", N_("Back to the list"), shown=False),
     ),
     "evaluation": (
+        Key("evaluation.next", "n", "turn(1)", N_("Next page")),
+        Key("evaluation.previous", "p", "turn(-1)", N_("Previous page"), shown=False),
         Key("evaluation.stop", "s", "stop", N_("Stop")),
         Key("evaluation.export", "x", "export", N_("Export")),
         Key("evaluation.write", "w", "write", N_("Export errors")),
