@@ -128,8 +128,16 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("posts.first", "home", "first", N_("First"), shown=False),
         Key("posts.last", "end", "last", N_("Last"), shown=False),
     ),
-    "post": (Key("post.copy", "c", "copy", N_("Copy")),),
-    "why": (Key("why.close", "escape,w", "close", N_("Close")),),
+    "post": (
+        Key("post.explain", "w", "explain", N_("Why")),
+        Key("post.copy", "c", "copy", N_("Copy")),
+    ),
+    "why": (
+        Key("why.close", "escape,w", "close", N_("Close")),
+        Key("why.shapley", "s", "shapley", N_("Shapley values")),
+        Key("why.next", "n,right", "turn(1)", N_("Next post")),
+        Key("why.previous", "p,left", "turn(-1)", N_("Previous post")),
+    ),
     "annotate": (
         Key("annotate.answer", "l,1,2,3,4,5,6,7,8,9", "answer", N_("Other label")),
         Key("annotate.cannot_tell", "space", "cannot_tell", N_("Cannot tell"), shown=False),
@@ -257,6 +265,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("file.mark", "space", "mark", N_("Mark")),
         Key("file.uncertain", "U", "only('uncertain')", N_("Uncertain only")),
         Key("file.disagreeing", "D", "only('disagreeing')", N_("Human ≠ model only")),
+        Key("file.explain", "w", "explain", N_("Why the post got its label"), shown=False),
         Key("file.train", "t", "train", N_("Train on the answers"), shown=False),
         Key("file.measure", "m", "measure", N_("Measure adapters on the sample"), shown=False),
         Key("file.distinct", "T", "only('distinct')", N_("Each text once"), shown=False),

@@ -29,7 +29,17 @@ from weibo_tui.storage.database import Database, connect_lazily
 from weibo_tui.storage.entries import OLDEST_FIRST
 from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter, HistoryOrder
 from weibo_tui.storage.runs import Runs
-from weibo_tui.workbench import downloads, evaluation, label_errors, labeling, prediction, pretraining, runs, training
+from weibo_tui.workbench import (
+    downloads,
+    evaluation,
+    explanation,
+    label_errors,
+    labeling,
+    prediction,
+    pretraining,
+    runs,
+    training,
+)
 from weibo_tui.workbench.config import (
     AuditConfig,
     EvaluationConfig,
@@ -215,6 +225,10 @@ class WorkbenchCore:
             return self.history if (self.settings.history if record is None else record) else None
 
         yield from prediction.predict(self.models, posts, adapter, get_history, source, machine, window)
+
+    def iter_explain(self, post: str, adapter: str = "", *, shapley: bool = False) -> Events:
+        """Explain the prediction of a post: progress, then an `Explanation`; see `Workbench.explain`."""
+        yield (yield from explanation.iter_explain(self.models, post, adapter, shapley=shapley))
 
     def peek(self, path: Path, columns: Columns = Columns(), limit: int = 5) -> Preview:
         """Return how a table of posts will be read, and its first `limit` rows, fast enough to run while typing.

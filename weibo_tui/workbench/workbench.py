@@ -127,19 +127,26 @@ class Workbench(AnnotationMethods, LabeledFileMethods):
         return Prediction.from_analysis(analysis)
 
     def explain(
-        self, post: str, adapter: str = "", *, label: str = "", machine: ComputeOptions = ComputeOptions()
+        self,
+        post: str,
+        adapter: str = "",
+        *,
+        label: str = "",
+        shapley: bool = False,
+        machine: ComputeOptions = ComputeOptions(),
     ) -> Explanation:
         """Explain the prediction of a post: the weight of each of its parts, and the prediction after each beginning.
 
         `label` is the label to explain: by default `positive` or the second of two labels, otherwise the predicted one.
-        In a notebook, the result is the shaded post.
+        `shapley` adds the Shapley values of the parts, which take more time. In a notebook, the result is the shaded
+        post.
 
         >>> explanation = wb.explain("今天的面真好吃")
         >>> explanation.predicted, explanation.label, len(explanation.curve)
         ('positive', 'positive', 8)
         """
         with blocking.translate_errors():
-            return explanation.explain(self.models, post, adapter, label, machine)
+            return explanation.explain(self.models, post, adapter, label, machine, shapley)
 
     def _predict_many(
         self,
