@@ -34,6 +34,7 @@ from weibo_tui.workbench.runs import (
     resolved_options,
     run_session,
 )
+from weibo_tui.workbench.score_parts import post_files
 from weibo_tui.workbench.scratch_arrays import array_allocator
 
 if TYPE_CHECKING:
@@ -347,9 +348,13 @@ def _evaluate(
         preprocessing=config.preprocessing,
         temperature=fit_temperature(logits, held_out.labels),
     )
-    posts = [dataset.posts[index] for index in split.test]
     score, _predictions = yield from score_posts(
-        classifier, posts, words, [dataset.labels[index] for index in split.test], dataset.names
+        classifier,
+        [dataset.posts[index] for index in split.test],
+        words,
+        [dataset.labels[index] for index in split.test],
+        dataset.names,
+        files=post_files(dataset, split.test),
     )
     shape = trainer.adapter.config
     return AdapterCard(

@@ -248,8 +248,8 @@ class Workbench(AnnotationMethods, LabeledFileMethods):
         >>> card = wb.evaluate(texts=["今天的面真好吃", "服务太差了"], labels=["positive", "negative"])
         >>> card.n, card.accuracy
         (2, 1.0)
-        >>> sorted(card.to_dict())[:3]
-        ['accuracy', 'accuracy_ci', 'brier']
+        >>> list(card.to_dict())[:4]
+        ['n', 'failed', 'accuracy', 'accuracy_ci']
         """
         if texts is None and labels is None and data is not None:
             source = frames.labeled_files(data)

@@ -1,0 +1,71 @@
+"""Tables of documents as LaTeX, with the rules of the package booktabs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from weibo_tui.presentation.publication.document import Document, Table
+from weibo_tui.text.terminal import sanitize
+
+_PREAMBLE = r"""% Preamble: \usepackage{booktabs}
+% For Chinese words: \usepackage{ctex}, and compile with XeLaTeX or LuaLaTeX.
+"""
+_COMMANDS = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    "'": r"\textquotesingle{}",
+    **{sign: rf"\{sign}" for sign in "&%$#_{}"},
+    # Signs of these tables that not every font has.
+    "–": "--",
+    "±": r"$\pm$",
+    "≥": r"$\geq$",
+    "→": r"$\rightarrow$",
+    "↓": r"$\downarrow$",
+    "κ": r"$\kappa$",
+    "−": r"$-$",
+}
+_ESCAPES = str.maketrans(_COMMANDS)
+
+
+def render(document: Document) -> str:
+    """Return the tables of a document, with its sentences as comments."""
+    return _PREAMBLE + "\n".join(_parts(document))
+
+
+def escape(text: str) -> str:
+    """Return a text on one line that LaTeX prints as it is."""
+    return " ".join(sanitize(text).split()).translate(_ESCAPES)
+
+
+def _parts(document: Document) -> Iterator[str]:
+    for part in document.parts:
+        if isinstance(part, Table):
+            yield _table(part, document.title)
+        elif isinstance(part, str):
+            yield f"% {' '.join(sanitize(part).split())}\n"
+
+
+def _table(table: Table, title: str) -> str:
+    caption = ": ".join(escape(one) for one in (title, table.title) if one)
+    columns = "l" + "r" * (len(table.header) - 1)
+    head, *body = (" & ".join(map(escape, row)) + r" \\" for row in (table.header, *table.rows))
+    lines = [
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \caption{{{caption}}}",
+        rf"  \begin{{tabular}}{{{columns}}}",
+        r"    \toprule",
+        f"    {head}",
+        r"    \midrule",
+        *(f"    {row}" for row in body),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,155 @@
+"""Documents of score cards: all tables and pictures of one, or a table with a row for each of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from weibo_tui.display_names import label_name
+from weibo_tui.locale import gettext as _
+from weibo_tui.locale import ngettext, with_note
+from weibo_tui.presentation.baselines import baseline_name
+from weibo_tui.presentation.numbers import NO_FIGURE, interval, number, p_value, percent, signed_points
+from weibo_tui.presentation.pictures.score_card import score_pictures
+from weibo_tui.presentation.publication.document import Document, Part, Table
+from weibo_tui.presentation.publication.spreadsheet import score_numbers
+from weibo_tui.presentation.score_card import ScoreFigures, score_figures
+from weibo_tui.presentation.score_parts import Baseline, ScoreParts, Subset, score_parts
+
+Score = Mapping[str, Any]
+LINEAR = "linear"
+"""The simple model that a table of several adapters compares with."""
+
+
+def score_document(score: Score, title: str, facts: Sequence[tuple[str, str]] = ()) -> Document:
+    """Return all of a score card (`ScoreCard.to_dict`). `facts` are about the adapter."""
+    figures, parts = score_figures(score), score_parts(score)
+    about = [Table("", ("", ""), facts)] if facts else []
+    content: list[Part] = [*about, posts_note(figures), *score_tables(score), *score_pictures(score)]
+    return Document(title, content, [*score_numbers(title, figures, parts, score)], score)
+
+
+def posts_note(figures: ScoreFigures) -> str:
+    """Return on how many posts the figures are."""
+    note = ngettext("on {n} post", "on {n} posts", figures.posts).format(n=f"{figures.posts:,}")
+    if figures.failed:
+        note += _("; {failed} failed").format(failed=f"{figures.failed:,}")
+    return note
+
+
+def score_tables(score: Score) -> Iterator[Table]:
+    """Yield the tables of a score card, as far as it has what they show."""
+    figures, parts = score_figures(score), score_parts(score)
+    yield Table("", ("", _("value"), _("95% interval")), [*_figures(figures, parts)])
+    if figures.labels:
+        header = (_("label"), _("precision"), _("recall"), "F1", _("posts"))
+        yield Table(_("Labels"), header, [(label_name(name), *figures.per_label[name]) for name in figures.labels])
+    if figures.confusion:
+        yield _confusion(figures)
+    if parts.baselines:
+        yield _baselines(parts.baselines)
+    if parts.answering:
+        yield _answering(parts)
+    for title, subsets in ((_("Files"), parts.sources), (_("Characters of a post"), parts.lengths)):
+        if subsets:
+            yield _subsets(title, subsets)
+
+
+def _figures(figures: ScoreFigures, parts: ScoreParts) -> Iterator[tuple[str, str, str]]:
+    yield _("Accuracy"), percent(figures.accuracy), interval(parts.accuracy_ci, percent)
+    yield _("without emoticons"), percent(figures.without_emoticons), ""
+    yield _("only emoticons"), percent(figures.only_emoticons), ""
+    yield _("Macro F1"), figures.macro_f1, interval(parts.macro_f1_ci, percent)
+    yield "MCC", figures.mcc, interval(parts.mcc_ci, number)
+    yield "ECE", with_null(figures.ece, parts), ""
+    yield "Brier", figures.brier, ""
+    if parts.augrc is not None:
+        yield "AUGRC", number(parts.augrc, 4), ""
+
+
+def with_null(ece: str, parts: ScoreParts) -> str:
+    """Return an ECE with the mean and the 95th percentile of a perfectly calibrated model's."""
+    if parts.ece_null is None:
+        return ece
+    mean, limit = map(number, parts.ece_null)
+    return with_note(ece, _("perfectly calibrated: {mean}, 95% below {limit}").format(mean=mean, limit=limit))
+
+
+def _confusion(figures: ScoreFigures) -> Table:
+    names = [label_name(label) for label in figures.labels]
+    rows = [(name, *(f"{count:,}" for count in counts)) for name, counts in zip(names, figures.confusion, strict=True)]
+    return Table(_("Confusion matrix"), (_("actual ↓ pred. →"), *names), rows)
+
+
+def _baselines(baselines: Sequence[Baseline]) -> Table:
+    header = (
+        *(_("model"), _("accuracy"), _("95% interval"), _("Macro F1")),
+        *(_("difference in points"), _("95% interval"), _("McNemar's p")),
+    )
+    rows = [
+        (
+            *(baseline_name(one.name), percent(one.accuracy), interval(one.accuracy_ci, percent)),
+            *(percent(one.macro_f1), signed_points(one.difference)),
+            *(interval(one.difference_ci, signed_points), p_value(one.p)),
+        )
+        for one in baselines
+    ]
+    return Table(_("Simple models on the same posts"), header, rows)
+
+
+def _answering(parts: ScoreParts) -> Table:
+    header = (_("wanted accuracy"), _("from confidence"), _("share of posts answered"), _("posts"))
+    rows = [
+        (percent(one.accuracy, 0), number(one.threshold), percent(one.coverage), f"{one.n:,}")
+        for one in parts.answering
+    ]
+    return Table(_("Answering only confident posts"), header, rows)
+
+
+def _subsets(title: str, subsets: Sequence[Subset]) -> Table:
+    rows = [
+        (
+            *(one.name, f"{one.n:,}", percent(one.accuracy)),
+            *(_ends(one.low, one.high), percent(one.macro_f1)),
+        )
+        for one in subsets
+    ]
+    return Table(title, ("", _("posts"), _("accuracy"), _("95% interval"), _("Macro F1")), rows)
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    return NO_FIGURE if low is None or high is None else interval((low, high), percent)
+
+
+def scores_document(scores: Mapping[str, Score], title: str, note: str = "") -> Document:
+    """Return a table with a row for each of several score cards, by the names of the adapters."""
+    header = (
+        *(_("adapter"), _("posts"), _("accuracy"), _("95% interval"), _("Macro F1"), _("95% interval"), "MCC"),
+        *(_("ECE (calibrated)"), "Brier", _("points over the linear model"), _("McNemar's p"), _("seeds")),
+    )
+    rows, numbers = [], []
+    for name, score in scores.items():
+        figures, parts = score_figures(score), score_parts(score)
+        rows.append((name, *_row(figures, parts)))
+        numbers.append(next(iter(score_numbers(name, figures, parts, score))))
+    value = [{"adapter": name, **score} for name, score in scores.items()]
+    return Document(title, [Table("", header, rows), *([note] if note else [])], numbers, value)
+
+
+def _row(figures: ScoreFigures, parts: ScoreParts) -> Iterator[str]:
+    yield f"{figures.posts:,}"
+    yield percent(figures.accuracy)
+    yield interval(parts.accuracy_ci, percent)
+    yield figures.macro_f1
+    yield interval(parts.macro_f1_ci, percent)
+    yield figures.mcc
+    yield figures.ece if parts.ece_null is None else with_note(figures.ece, number(parts.ece_null[0]))
+    yield figures.brier
+    linear = next((one for one in parts.baselines if one.name == LINEAR), None)
+    if linear is None:
+        yield from (NO_FIGURE, NO_FIGURE)
+    else:
+        ends = interval(linear.difference_ci, signed_points)
+        yield with_note(signed_points(linear.difference), ends)
+        yield p_value(linear.p)
+    yield NO_FIGURE
