@@ -29,7 +29,8 @@ from weibo_tui.progress import drain
 from weibo_tui.text.cleaning import clean
 from weibo_tui.text.shading import BLUE, ORANGE, STEPS, Span, color, shade, step
 from weibo_tui.text.units import find_clauses, find_units, without
-from weibo_tui.workbench.explanation import FaithfulnessResult, _named, self_test
+from weibo_tui.workbench.explanation import _named
+from weibo_tui.workbench.faithfulness import self_test
 
 POSTS = [
     "今天的面真好吃，朋友推荐的[哈哈]",
@@ -279,10 +280,9 @@ def test_planted_shortcut_has_the_largest_weight(shortcut: list[str]) -> None:
         found = [wb.explain(post, "shortcut") for post in shortcut]
         first = [max(one.units, key=lambda unit: unit.weight).text for one in found]
         assert first.count("店") >= 0.95 * len(first)
-        *progress, result = self_test(wb.models, shortcut, "shortcut")
-    assert isinstance(result, FaithfulnessResult)
-    assert result.posts == len(progress) > 50
-    assert result.strongest > result.random + 0.3
+        strongest, others, posts = drain(self_test(wb.models, shortcut, "shortcut"))
+    assert posts > 50
+    assert strongest > others + 0.3
 
 
 # Shading

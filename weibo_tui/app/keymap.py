@@ -102,6 +102,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("models.import", "i", "import", N_("Import")),
         Key("models.export", "x", "export", N_("Export")),
         Key("models.delete", "d,delete", "delete", N_("Delete"), shown=False),
+        Key("models.faithfulness", "f", "faithfulness", N_("Test the explanations"), shown=False),
         Key("models.stop", "s", "stop", N_("Stop")),
         Key("models.rename", "r", "rename", N_("Rename"), shown=False),
         Key("models.pretrain", "p", "pretrain", N_("Pretrain a base"), shown=False),

@@ -242,7 +242,7 @@ def _predict_in_chunks(
     """Return what `_probabilities` does, with an event after each chunk of the texts."""
     rows, is_text = [nothing[None][:0]], list[bool]()
     for start in range(0, len(texts), _CHUNK):
-        yield Progress("explaining", start, len(texts))
+        yield Progress("step", start, len(texts))
         found, readable = _probabilities(classifier, texts[start : start + _CHUNK], nothing)
         rows.append(found)
         is_text += readable
@@ -274,7 +274,7 @@ def _exact_shapley(evaluate: Evaluate, number: int) -> Generator[Progress, None,
     subsets = (codes[:, None] >> np.arange(number) & 1).astype(bool)
     chunks = []
     for start in range(0, len(codes), _CHUNK):
-        yield Progress("explaining", start, len(codes))
+        yield Progress("step", start, len(codes))
         chunks.append(evaluate(subsets[start : start + _CHUNK]))
     values, sizes = np.concatenate(chunks), subsets.sum(axis=1)
     share = np.array([factorial(size) * factorial(number - size - 1) for size in range(number)]) / factorial(number)
@@ -294,7 +294,7 @@ def _sampled_shapley(
     errors = np.full(number, np.inf)
     while len(pairs) < MAX_PAIRS and errors.max() > target:
         for _pair in range(_PAIRS_AT_ONCE):
-            yield Progress("explaining", len(pairs), MAX_PAIRS)
+            yield Progress("step", len(pairs), MAX_PAIRS)
             one, other = (_contributions(evaluate, order, ends) for order in _pair_of(rng.permutation(number)))
             pairs.append((one + other) / 2)
         errors = np.std(pairs, axis=0, ddof=1) / len(pairs) ** 0.5
@@ -317,13 +317,15 @@ def _contributions(evaluate: Evaluate, order: NDArray[np.int64], ends: Floats) -
     return steps
 
 
-def removal_effects(classifier: Classifier, post: str, number: int, seed: int = 0) -> tuple[float, float] | None:
+def removal_effects(
+    classifier: Classifier, post: str, number: int, seed: int = 0
+) -> Generator[Progress, None, tuple[float, float] | None]:
     """Return by how much the probability of the predicted label falls without the `number` units of the largest
     weights, and without as many random units, on average of five draws. None for a post with no more units."""
     units = find_units(post[:MAX_POST_LENGTH])
     if not number < len(units) <= MAX_UNITS or not isinstance(classifier.predict([post])[0], Prediction):
         return None
-    found = explain(classifier, post)
+    found = yield from iter_explain(classifier, post)
     order = np.argsort([-weight.weight for weight in found.units], kind="stable")
     rng = np.random.default_rng(seed)
     removed = [order[:number], *(rng.permutation(len(units))[:number] for _draw in range(5))]

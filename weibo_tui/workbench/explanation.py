@@ -1,8 +1,8 @@
-"""Explanations of predictions with the names of labels, and a self-test of how faithful they are."""
+"""Explanations of predictions with the names of labels."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from weibo_tui.engine.explanation import UnitWeight
     from weibo_tui.engine.prediction import Classifier
 
-TOP = 5
-"""Units that the self-test removes."""
-SELF_TEST_POSTS = 200
 MIN_CLAUSES = 4
 """Clauses from which on these are named, rather than single units."""
 
@@ -116,25 +113,6 @@ class Explanation:
         return f"<p>{shade(self.text, spans)}</p>"
 
 
-@dataclass(frozen=True, slots=True)
-class FaithfulnessResult:
-    """The last event of a self-test of explanations, over `posts` posts with more than `removed` units.
-
-    `strongest` is by how much the probability of the predicted label falls, on average, without the `removed` units of
-    the largest weights, and `random` without as many random ones (comprehensiveness; DeYoung et al. 2020, "ERASER").
-    """
-
-    adapter: str
-    posts: int
-    removed: int
-    strongest: float
-    random: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields by name."""
-        return asdict(self)
-
-
 def iter_explain(
     models: ModelLoader,
     post: str,
@@ -214,27 +192,3 @@ def _named(found: EngineExplanation, post: str, adapter: str, names: Sequence[st
 def _part(found: UnitWeight) -> ExplainedUnit:
     unit = found.unit
     return ExplainedUnit(unit.text, unit.start, unit.end, found.weight, found.change, found.alone)
-
-
-def self_test(
-    models: ModelLoader, posts: Sequence[str], adapter: str = "", machine: ComputeOptions = ComputeOptions()
-) -> Iterator[object]:
-    """Measure how faithful explanations of an adapter are, on the first suitable posts; see `FaithfulnessResult`."""
-    import numpy as np
-
-    from weibo_tui.engine.explanation import removal_effects
-
-    adapter = models.adapter_name(adapter)
-    classifier = models.classifier(adapter, machine)
-    effects: list[tuple[float, float]] = []
-    for post in posts:
-        if len(effects) == SELF_TEST_POSTS:
-            break
-        if (effect := removal_effects(classifier, post, TOP, seed=len(effects))) is not None:
-            effects.append(effect)
-            yield Progress("explaining", len(effects), SELF_TEST_POSTS)
-    if not effects:
-        message = _("No post has more than {number} units. Give longer posts.")
-        raise UserInputError(message.format(number=TOP))
-    strongest, random = np.mean(effects, axis=0).tolist()
-    yield FaithfulnessResult(adapter, len(effects), TOP, strongest, random)

@@ -32,6 +32,7 @@ from weibo_tui.workbench.config import (
 from weibo_tui.workbench.core import AuditResult, Events, ImportResult
 from weibo_tui.workbench.evaluation import EvaluationResult
 from weibo_tui.workbench.explanation import Explanation
+from weibo_tui.workbench.faithfulness import FaithfulnessConfig, FaithfulnessResult
 from weibo_tui.workbench.frames import FileName, LabeledData, to_path
 from weibo_tui.workbench.labeled_files import LabeledFileMethods
 from weibo_tui.workbench.labeling import LabelingResult
@@ -147,6 +148,28 @@ class Workbench(AnnotationMethods, LabeledFileMethods):
         """
         with blocking.translate_errors():
             return explanation.explain(self.models, post, adapter, label, machine, shapley)
+
+    def self_test(
+        self,
+        data: LabeledData,
+        adapter: str = "",
+        *,
+        text_column: str | None = None,
+        encoding: str | None = None,
+        machine: ComputeOptions = ComputeOptions(),
+        progress: bool = True,
+    ) -> FaithfulnessResult:
+        """Test how faithful the explanations of an adapter are, on the posts of files or of a DataFrame.
+
+        The result is kept in the adapter's card, unless that is bundled.
+
+        >>> result = wb.self_test("posts.csv")
+        >>> result.posts, result.strongest > result.random
+        (40, True)
+        """
+        with frames.labeled_files(data) as files:
+            config = FaithfulnessConfig(files, adapter, Columns(text_column, None, encoding), machine)
+            return blocking.run(self.iter_self_test(config), FaithfulnessResult, progress)
 
     def _predict_many(
         self,
