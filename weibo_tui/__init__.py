@@ -2,14 +2,15 @@
 
 In a notebook or a script, use the workbench::
 
-    from weibo_tui import Workbench, write_report
+    from weibo_tui import Workbench, document, write_report
 
     wb = Workbench()
     wb.predict("今天的面真好吃")                         # a Prediction
     wb.explain("今天的面真好吃")                         # an Explanation
     wb.predict(frame["text"]).to_pandas()               # many, as a DataFrame
     result = wb.train("posts.csv", "mood", epochs=2)    # a TrainingResult
-    wb.evaluate("test.csv", adapter="mood")             # a ScoreCard
+    score = wb.evaluate("test.csv", adapter="mood")     # a ScoreCard
+    document(score).write("score.html")                 # a Document; also .tex, .md, .csv, .svg, .png
     wb.label_file("posts.csv", "labeled.csv")           # a LabelingResult
     wb.estimate("labeled.csv", by="week")               # an EstimationResult
     write_report(wb.report("labeled.csv"), "report.html")
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     )
     from weibo_tui.engine.hyperparameters import ComputeOptions, Hyperparameters, PretrainingHyperparameters
     from weibo_tui.engine.score_card import ScoreCard
+    from weibo_tui.presentation.publication.document import Document
+    from weibo_tui.presentation.publication.results import document
     from weibo_tui.presentation.report.page import write_report
     from weibo_tui.progress import Progress
     from weibo_tui.registry.cards import AdapterCard, BaseCard
@@ -47,8 +50,10 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.annotation import Annotation, AnnotationProgress, Reveal, Task
     from weibo_tui.workbench.annotation_files import ImportedAnnotations
     from weibo_tui.workbench.annotation_results import AnnotatorAgreement, SampleMeasurement, TrainingRows
+    from weibo_tui.workbench.comparison_result import ComparedPost, ComparisonResult, PairComparison, Rater
     from weibo_tui.workbench.config import (
         AuditConfig,
+        ComparisonConfig,
         EstimationConfig,
         EvaluationConfig,
         LabelingConfig,
@@ -77,6 +82,8 @@ _MODULES = {
     "engine.events": "BatchHalved CheckpointSaved Evaluated JournalDelayed RunFinished RunStarted StepDone",
     "engine.hyperparameters": "ComputeOptions Hyperparameters PretrainingHyperparameters",
     "engine.score_card": "ScoreCard",
+    "presentation.publication.document": "Document",
+    "presentation.publication.results": "document",
     "presentation.report.page": "write_report",
     "progress": "Progress",
     "registry.cards": "AdapterCard BaseCard",
@@ -85,7 +92,9 @@ _MODULES = {
     "workbench.annotation": "Annotation AnnotationProgress Reveal Task",
     "workbench.annotation_files": "ImportedAnnotations",
     "workbench.annotation_results": "AnnotatorAgreement SampleMeasurement TrainingRows",
-    "workbench.config": "AuditConfig EstimationConfig EvaluationConfig LabelingConfig PretrainingConfig TrainingConfig",
+    "workbench.comparison_result": "ComparedPost ComparisonResult PairComparison Rater",
+    "workbench.config": "AuditConfig ComparisonConfig EstimationConfig EvaluationConfig LabelingConfig "
+    "PretrainingConfig TrainingConfig",
     "workbench.core": "AuditResult ImportResult",
     "workbench.estimation": "Estimate EstimationResult",
     "workbench.evaluation": "EvaluatedPost EvaluationResult",
@@ -116,8 +125,12 @@ __all__ = [
     "BatchHalved",
     "CheckpointSaved",
     "Columns",
+    "ComparedPost",
+    "ComparisonConfig",
+    "ComparisonResult",
     "ComputeOptions",
     "CorruptFileError",
+    "Document",
     "Estimate",
     "EstimationConfig",
     "EstimationResult",
@@ -142,12 +155,14 @@ __all__ = [
     "LabelingResult",
     "ListedFile",
     "OpenedFile",
+    "PairComparison",
     "Prediction",
     "Predictions",
     "PretrainingConfig",
     "PretrainingHyperparameters",
     "PretrainingResult",
     "Progress",
+    "Rater",
     "Report",
     "Reveal",
     "RowFilter",
@@ -166,6 +181,7 @@ __all__ = [
     "WeiboTuiError",
     "Workbench",
     "__version__",
+    "document",
     "write_report",
 ]
 

@@ -111,6 +111,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
     ),
     "evaluation": (
         Key("evaluation.stop", "s", "stop", N_("Stop")),
+        Key("evaluation.export", "x", "export", N_("Export")),
         Key("evaluation.write", "w", "write", N_("Export errors")),
     ),
     "matrix": (

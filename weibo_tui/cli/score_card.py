@@ -10,8 +10,10 @@ from rich.cells import cell_len
 from weibo_tui.cli.output import pad
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.baselines import baseline_sentence
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.presentation.score_card import ScoreFigures, score_figures
+from weibo_tui.presentation.seeds import seeds_sentence
 
 
 def score_lines(score: Mapping[str, Any]) -> Iterator[str]:
@@ -27,6 +29,9 @@ def score_lines(score: Mapping[str, Any]) -> Iterator[str]:
     if figures.labels:
         yield ""
         yield from _per_label(figures)
+    if sentences := [*filter(None, (baseline_sentence(score), seeds_sentence(score)))]:
+        yield ""
+        yield from sentences
 
 
 def _per_label(figures: ScoreFigures) -> Iterator[str]:

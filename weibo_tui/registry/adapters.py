@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from weibo_tui.atomic import atomic_folder, atomic_write, sha256
+from weibo_tui.atomic import atomic_folder, sha256
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
@@ -90,13 +90,6 @@ class Adapters(ModelStore[AdapterCard]):
         self.check_free(card.name, overwrite)
         with atomic_folder(self.folder / card.name, replace=overwrite) as folder:
             return write(folder, adapter, card, texts)
-
-    def update_score(self, name: str, **figures: Any) -> None:
-        """Add figures to the score in an adapter's card. Raises UserInputError where it is bundled."""
-        self._check_not_bundled(name)
-        card = self.card(name)
-        card = dataclasses.replace(card, score={**card.score, **figures})
-        atomic_write(self.path(name) / CARD, cards.write(card))
 
     def hashes(self, card: AdapterCard) -> Mapping[str, str]:
         """See `ModelStore`."""

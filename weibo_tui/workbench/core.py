@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from weibo_tui.datasets.auditing import Audit, audit
 from weibo_tui.datasets.label_map import parse_rules
@@ -30,6 +30,7 @@ from weibo_tui.storage.entries import OLDEST_FIRST
 from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter, HistoryOrder
 from weibo_tui.storage.runs import Runs
 from weibo_tui.workbench import (
+    comparison,
     downloads,
     evaluation,
     explanation,
@@ -39,10 +40,13 @@ from weibo_tui.workbench import (
     prediction,
     pretraining,
     runs,
+    seed_trainings,
     training,
 )
+from weibo_tui.workbench.comparison_result import ComparisonResult
 from weibo_tui.workbench.config import (
     AuditConfig,
+    ComparisonConfig,
     EvaluationConfig,
     LabelingConfig,
     PretrainingConfig,
@@ -53,6 +57,7 @@ from weibo_tui.workbench.faithfulness import FaithfulnessConfig
 from weibo_tui.workbench.legacy_project import LegacyProject
 from weibo_tui.workbench.models import ModelLoader
 from weibo_tui.workbench.runs import TrainingSlot
+from weibo_tui.workbench.seeds import SeedRuns, SeedTraining, group_of, pending_trainings
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
@@ -173,18 +178,17 @@ class WorkbenchCore:
     def rename_base(self, old: str, new: str) -> None:
         """Rename a base. Its adapters stay valid, because they refer to it by fingerprint."""
         self.bases.rename(old, new)
-        self._replace("base", old, new)
+        self.models.replace("base", old, new)
 
     def rename_adapter(self, old: str, new: str) -> None:
         """Rename an adapter."""
-        self.adapters.rename(old, new)
-        self._replace("adapter", old, new)
+        self.models.rename_adapter(old, new)
 
     def remove_base(self, name: str) -> None:
         """Delete a base. Raises UserInputError while a training on it is in progress."""
         self._check_unused(name)
         self.bases.remove(name)
-        self._replace("base", name, "")
+        self.models.replace("base", name, "")
 
     def _check_unused(self, base: str) -> None:
         fingerprint = ""
@@ -197,14 +201,7 @@ class WorkbenchCore:
 
     def remove_adapter(self, name: str) -> None:
         """Delete an adapter."""
-        self.adapters.remove(name)
-        self._replace("adapter", name, "")
-
-    def _replace(self, kind: Literal["base", "adapter"], old: str, new: str) -> None:
-        """Drop a removed or renamed model from memory, and `new` takes its place where it was the default."""
-        self.models.evict(bases=kind == "base")
-        if getattr(self.settings, kind) == old:
-            self._save_settings(**{kind: new})
+        self.models.remove_adapter(name)
 
     def _save_settings(self, **changes: str) -> None:
         Settings.save(self.paths, **changes)
@@ -261,14 +258,25 @@ class WorkbenchCore:
 
         Posts that are in the sample of an annotated file are left out, because the adapter is measured on these.
 
-        Not iterating is a pause, and closing the iterator stops with a checkpoint. The default adapter stays.
+        Not iterating is a pause, and closing the iterator stops with a checkpoint. The default adapter stays. With
+        several `seeds`, the runs follow each other, and finished ones are not trained again.
 
         >>> from weibo_tui import Hyperparameters, StepDone, TrainingConfig
         >>> config = TrainingConfig((Path("posts.csv"),), "steps", hyper=Hyperparameters(epochs=1, batch_size=16))
         >>> [event.step for event in wb.iter_train(config) if isinstance(event, StepDone)]
         [1, 2]
         """
-        yield from training.train(self.models, self.runs, self.answers, config)
+        train = training.train if config.seeds == 1 else seed_trainings.train_seeds
+        yield from train(self.models, self.runs, self.answers, config)
+
+    def pending_seeds(self, config: TrainingConfig) -> tuple[SeedTraining, ...]:
+        """Return the trainings of the seeds of `config` that are not finished yet."""
+        return pending_trainings(self.models, self.runs, config)
+
+    def missing_seeds(self, run_id: str) -> tuple[str, tuple[int, ...]]:
+        """Return the name of the training of several seeds that a run belongs to, and the seeds that it lacks."""
+        group = group_of(self.runs.get(run_id))
+        return ("", ()) if group is None else (group.name, SeedRuns(self.models, self.runs, group).missing)
 
     def iter_check_data(self, config: TrainingConfig) -> Events:
         """Read the files of a training. Raises UserInputError where they cannot be trained on."""
@@ -319,6 +327,15 @@ class WorkbenchCore:
         """Write the posts that an evaluation predicted wrongly to a CSV file."""
         self.check_output(out, overwrite)
         result.write_errors(out, overwrite)
+
+    def iter_compare(self, config: ComparisonConfig) -> Events:
+        """Compare adapters, or one with a column of predicted labels: progress, then a `ComparisonResult`."""
+        yield from comparison.compare(self.models, config)
+
+    def write_disagreements(self, result: ComparisonResult, out: Path, overwrite: bool = False) -> int:
+        """Write the posts on which the raters of a comparison differ to a CSV file. Return their number."""
+        self.check_output(out, overwrite)
+        return result.write_disagreements(out, overwrite)
 
     def iter_label_file(self, config: LabelingConfig) -> Events:
         """Label a file: progress, then a `LabelingResult`. Continues a killed labeling."""

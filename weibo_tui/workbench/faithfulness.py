@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,8 @@ def measure(models: ModelLoader, config: FaithfulnessConfig) -> Iterator[object]
         adapter, number, REMOVED, strongest, others, names, kept=not models.adapters.is_bundled(adapter)
     )
     if result.kept:
-        models.adapters.update_score(adapter, faithfulness=result.to_card())
+        card = models.adapters.card(adapter)
+        models.adapters.update(replace(card, score={**card.score, "faithfulness": result.to_card()}))
     yield result
 
 

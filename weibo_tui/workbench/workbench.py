@@ -21,8 +21,10 @@ from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.storage.history import EVERYTHING, HistoryFilter
 from weibo_tui.workbench import blocking, downloads, explanation, frames, prediction, training
 from weibo_tui.workbench.annotations import AnnotationMethods
+from weibo_tui.workbench.comparison_result import ComparisonResult
 from weibo_tui.workbench.config import (
     AuditConfig,
+    ComparisonConfig,
     EvaluationConfig,
     LabelingConfig,
     PretrainingConfig,
@@ -288,6 +290,50 @@ class Workbench(AnnotationMethods, LabeledFileMethods):
         if result.warning:
             warnings.warn(result.warning, UserWarning, stacklevel=2)
         return result.score
+
+    def compare(
+        self,
+        data: FileName | pd.DataFrame,
+        adapters: Sequence[str] = (),
+        *,
+        predicted_column: str | None = None,
+        text_column: str | None = None,
+        label_column: str | None = None,
+        encoding: str | None = None,
+        disagreements: FileName | None = None,
+        overwrite: bool = False,
+        map: Rules = (),  # noqa: A002 - as the option
+        machine: ComputeOptions = ComputeOptions(),
+        progress: bool = True,
+    ) -> ComparisonResult:
+        """Compare adapters, or one and a column of predicted labels, on the posts of a table or a DataFrame.
+
+        With human labels: the score of each, and the difference of each two with its interval and McNemar's test.
+        Without: only how often they agree. Only labels that all have are compared. `disagreements` is a CSV file for
+        the posts on which the predictions differ. Warns where an adapter was trained on some of the posts.
+
+        >>> import pandas as pd
+        >>> labels = ["positive", "negative", "negative"]
+        >>> frame = pd.DataFrame({"text": ["真好吃", "太差了", "再也不来"], "label": labels, "predicted": labels})
+        >>> result = wb.compare(frame)
+        >>> [rater.kind for rater in result.raters], result.pairs[0].agreement.n
+        (['adapter', 'column'], 3)
+        """
+        with frames.labeled_files(data) as (path, *_others):
+            config = ComparisonConfig(
+                data=path,
+                adapters=tuple(adapters),
+                columns=Columns(text_column, label_column, encoding),
+                predicted_column=predicted_column,
+                machine=machine,
+                disagreements=None if disagreements is None else to_path(disagreements),
+                overwrite=overwrite,
+                map=map,
+            )
+            result = blocking.run(self.iter_compare(config), ComparisonResult, progress)
+        for warning in result.warnings:
+            warnings.warn(warning, UserWarning, stacklevel=2)
+        return result
 
     @overload
     def label_file(

@@ -16,6 +16,7 @@ from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
 from weibo_tui.app.evaluation.posts_screen import CellPostsScreen, cell_title
 from weibo_tui.app.explanation import in_app_terms
 from weibo_tui.app.formatting import bar, safe_content
+from weibo_tui.app.forms.document_export import export_document
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.services.jobs import Job
@@ -26,6 +27,7 @@ from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.labels import label_notes
 from weibo_tui.presentation.numbers import duration, percent
+from weibo_tui.presentation.publication.evaluation import evaluation_document
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
@@ -202,7 +204,7 @@ class EvaluationScreen(FormScreen[None]):
         result = self.evaluation.result
         if action == "stop":
             return self.evaluation.job.outcome is None
-        if action == "write":
+        if action in ("export", "write"):
             return result is not None and bool(result.score.n)
         return True
 
@@ -210,6 +212,17 @@ class EvaluationScreen(FormScreen[None]):
         self.evaluation.job.stop()
         self.app.wake_workers()
         self.update()
+
+    def action_export(self) -> None:
+        self.run_task(self._export(), group="write", exclusive=True)
+
+    async def _export(self) -> None:
+        result, config = self.evaluation.result, self.evaluation.config
+        assert result is not None  # otherwise the key does not work
+        document = evaluation_document(result, config.data)
+        path = await export_document(self.app, document, f"{config.adapter}-score.html", config.data)
+        if path is not None:
+            self.show_message(_("Written: {path}").format(path=path), "success")
 
     def action_write(self) -> None:
         self.run_task(self._write(), group="write", exclusive=True)

@@ -28,8 +28,7 @@ class Row:
     name: str
     note: str
     value: float
-    low: float | None = None
-    high: float | None = None
+    ends: Sequence[float] | None = None
     dots: Sequence[float] = ()
 
 
@@ -44,13 +43,13 @@ def interval_plot(
     shown = [] if own_scales else [*_percentages(common, len(rows), zero)]
     for at, row in enumerate(rows):
         shown.append(_row(row, _TOP + _ROW * at, _scale([row], False) if own_scales else common))
-    height = max(PANEL[1], bottom + (0 if own_scales else _BOTTOM))
+    height = bottom + (0 if own_scales else _BOTTOM)
     return Picture(name, title, PANEL[0], height, heading(title, notes) + "".join(shown))
 
 
 def _scale(rows: Iterable[Row], zero: bool) -> Scale:
     """Return the scale of what rows show, with a margin."""
-    values = [value for row in rows for value in (row.value, row.low, row.high, *row.dots) if value is not None] + [
+    values = [value for row in rows for value in (row.value, *(row.ends or ()), *row.dots) if value is not None] + [
         0.0
     ] * zero
     low, high = min(values), max(values)
@@ -77,9 +76,10 @@ def _row(row: Row, top: float, scale: Scale) -> str:
         words(_SIDE, top + 8, row.name, cells=max(6, room)),
         words(PANEL[0] - _SIDE, top + 8, row.note, "end", SMALL, soft=True),
     ]
-    if row.low is not None and row.high is not None:
-        shown.append(line(scale(row.low), y, scale(row.high), y, width=1.5, opacity=0.7))
-        shown += [line(scale(end), y - 4, scale(end), y + 4, width=1.5, opacity=0.7) for end in (row.low, row.high)]
+    if row.ends is not None:
+        low, high = map(scale, row.ends)
+        shown.append(line(low, y, high, y, width=1.5, opacity=0.7))
+        shown += [line(end, y - 4, end, y + 4, width=1.5, opacity=0.7) for end in (low, high)]
     shown += [dot(scale(value), y, opacity=0.45) for value in row.dots]
     if row.dots:
         shown.append(line(scale(row.value), y - 8, scale(row.value), y + 8, width=2))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from weibo_tui.display_names import label_name
+from weibo_tui.engine.seeds import summary
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.baselines import baseline_name
 from weibo_tui.presentation.numbers import interval, number, p_value, percent, signed_points
@@ -27,11 +28,12 @@ from weibo_tui.presentation.pictures.svg import (
     words,
 )
 from weibo_tui.presentation.score_card import score_figures
-from weibo_tui.presentation.score_parts import Answering, ScoreParts, score_parts
+from weibo_tui.presentation.score_parts import Answering, ScoreParts, Seeds, score_parts
+from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 26.0, 66.0, 48.0
 _MAX_LABELS = 20
-_CELL, _SMALLEST_CELL = 74.0, 26.0
+_CELL, _SMALLEST_CELL = 104.0, 26.0
 _LABEL_CELLS = 12
 _ROOM = 15.0  # between two lines of small words
 
@@ -50,6 +52,8 @@ def score_pictures(score: Mapping[str, Any]) -> Iterator[Picture]:
         yield _confusion(figures.labels, figures.confusion)
     if parts.baselines:
         yield from _baselines(parts)
+    if parts.seeds is not None:
+        yield _seeds(parts.seeds)
 
 
 def _plot(low: float = 0.0, high: float = 1.0, *, y_low: float = 0.0, y_high: float = 1.0) -> tuple[Scale, Scale]:
@@ -117,7 +121,7 @@ def _risk_coverage(parts: ScoreParts) -> Picture:
     shown += _thresholds(parts.answering, x, y)
     notes = [f"AUGRC {number(parts.augrc, 4)}"] if parts.augrc is not None else []
     if parts.answering:
-        notes.append(_("dots: the confidence from which on the error rate is reached"))
+        notes.append(_("dots: lowest confidence with this error rate"))
     return _panel(
         "risk-coverage", _("Errors when only confident posts are answered"), "".join(shown), " · ".join(notes)
     )
@@ -185,9 +189,32 @@ def _baselines(parts: ScoreParts) -> Iterator[Picture]:
     for one in parts.baselines:
         if one.difference is None or one.name == "majority":  # so much worse that it would hide the others
             continue
-        low, high = one.difference_ci or (None, None)
         note = f"{signed_points(one.difference)} ({interval(one.difference_ci, signed_points)}) · p {p_value(one.p)}"
-        rows.append(Row(baseline_name(one.name), note, one.difference, low, high))
+        rows.append(Row(baseline_name(one.name), note, one.difference, one.difference_ci))
     if rows:
         title = _("Accuracy minus that of simple models")
         yield interval_plot("baselines", title, rows, [_("percentage points, 95% interval, McNemar's p")], zero=True)
+
+
+def _seeds(seeds: Seeds) -> Picture:
+    """Return the picture of each training's figures, with their mean and its interval."""
+    names = {"accuracy": _("Accuracy"), "macro_f1": _("Macro F1"), "mcc": "MCC"}
+    rows = []
+    for name, title in names.items():
+        if values := seeds.figures.get(name):
+            found = summary(values)
+            mean, low, high = found["mean"], found["low"], found["high"]
+            if mean is not None and low is not None and high is not None:
+                rows.append(
+                    Row(
+                        title,
+                        f"{mean_and_deviation(values, name)} ({mean_interval(values, name)})",
+                        mean,
+                        (low, high),
+                        values,
+                    )
+                )
+    note = _("mean ± standard deviation (95% interval of the mean), each on a scale of its own")
+    return interval_plot(
+        "seeds", _("Trainings with {number} seeds").format(number=len(seeds.seeds)), rows, [note], own_scales=True
+    )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from weibo_tui.presentation.publication.document import Document, Table
+from weibo_tui.presentation.publication.parts import Facts, Part, Table
 from weibo_tui.text.terminal import sanitize
 
 # All that begins a link, a picture, an emphasis, a tag, an entity, code, mathematics, a mention or a cell.
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>#|~$&!@])")
 
 
-def render(document: Document) -> str:
+def render(title: str, parts: Iterable[Part]) -> str:
     """Return a document as Markdown, without its pictures."""
-    return f"# {escape(document.title)}\n\n" + "\n".join(_parts(document))
+    return f"# {escape(title)}\n\n" + "\n".join(_parts(parts))
 
 
 def escape(text: str) -> str:
@@ -22,10 +22,12 @@ def escape(text: str) -> str:
     return _ACTIVE.sub(r"\\\1", " ".join(sanitize(text).split()))
 
 
-def _parts(document: Document) -> Iterator[str]:
-    for part in document.parts:
+def _parts(parts: Iterable[Part]) -> Iterator[str]:
+    for part in parts:
         if isinstance(part, Table):
             yield _table(part)
+        elif isinstance(part, Facts):
+            yield "".join(f"- {escape(name)}: {escape(value)}\n" for name, value in part.pairs)
         elif isinstance(part, str):
             yield escape(part) + "\n"
 

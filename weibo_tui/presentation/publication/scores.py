@@ -7,34 +7,36 @@ from typing import Any
 
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext, with_note
+from weibo_tui.locale import with_note
 from weibo_tui.presentation.baselines import baseline_name
 from weibo_tui.presentation.numbers import NO_FIGURE, interval, number, p_value, percent, signed_points
 from weibo_tui.presentation.pictures.score_card import score_pictures
-from weibo_tui.presentation.publication.document import Document, Part, Table
-from weibo_tui.presentation.publication.spreadsheet import score_numbers
+from weibo_tui.presentation.publication.document import Document
+from weibo_tui.presentation.publication.parts import Facts, Part, Table
+from weibo_tui.presentation.publication.spreadsheet import all_posts, score_numbers
 from weibo_tui.presentation.score_card import ScoreFigures, score_figures
-from weibo_tui.presentation.score_parts import Baseline, ScoreParts, Subset, score_parts
+from weibo_tui.presentation.score_parts import Baseline, ScoreParts, Seeds, Subset, score_parts
+from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval, seed_figure
 
 Score = Mapping[str, Any]
 LINEAR = "linear"
 """The simple model that a table of several adapters compares with."""
 
 
-def score_document(score: Score, title: str, facts: Sequence[tuple[str, str]] = ()) -> Document:
-    """Return all of a score card (`ScoreCard.to_dict`). `facts` are about the adapter."""
-    figures, parts = score_figures(score), score_parts(score)
-    about = [Table("", ("", ""), facts)] if facts else []
-    content: list[Part] = [*about, posts_note(figures), *score_tables(score), *score_pictures(score)]
-    return Document(title, content, [*score_numbers(title, figures, parts, score)], score)
+def score_document(
+    score: Score,
+    title: str,
+    facts: Sequence[tuple[str, str]] = (),
+    note: str = "",
+    value: Mapping[str, Any] | None = None,
+) -> Document:
+    """Return all of a score card (`ScoreCard.to_dict`), with facts about the adapter and a note on the score.
 
-
-def posts_note(figures: ScoreFigures) -> str:
-    """Return on how many posts the figures are."""
-    note = ngettext("on {n} post", "on {n} posts", figures.posts).format(n=f"{figures.posts:,}")
-    if figures.failed:
-        note += _("; {failed} failed").format(failed=f"{figures.failed:,}")
-    return note
+    `value` is instead of the score in JSON."""
+    about = [Facts(facts)] if facts else []
+    main, *details = score_tables(score)
+    content: list[Part] = [*about, main, *([note] if note else []), *score_pictures(score), *details]
+    return Document(title, content, [*score_numbers(title, score)], score if value is None else value)
 
 
 def score_tables(score: Score) -> Iterator[Table]:
@@ -48,6 +50,8 @@ def score_tables(score: Score) -> Iterator[Table]:
         yield _confusion(figures)
     if parts.baselines:
         yield _baselines(parts.baselines)
+    if parts.seeds is not None:
+        yield _seeds(parts.seeds)
     if parts.answering:
         yield _answering(parts)
     for title, subsets in ((_("Files"), parts.sources), (_("Characters of a post"), parts.lengths)):
@@ -56,6 +60,9 @@ def score_tables(score: Score) -> Iterator[Table]:
 
 
 def _figures(figures: ScoreFigures, parts: ScoreParts) -> Iterator[tuple[str, str, str]]:
+    yield _("Posts"), f"{figures.posts:,}", ""
+    if figures.failed:
+        yield _("failed"), f"{figures.failed:,}", ""
     yield _("Accuracy"), percent(figures.accuracy), interval(parts.accuracy_ci, percent)
     yield _("without emoticons"), percent(figures.without_emoticons), ""
     yield _("only emoticons"), percent(figures.only_emoticons), ""
@@ -97,6 +104,19 @@ def _baselines(baselines: Sequence[Baseline]) -> Table:
     return Table(_("Simple models on the same posts"), header, rows)
 
 
+def _seeds(seeds: Seeds) -> Table:
+    names = {"accuracy": _("accuracy"), "macro_f1": _("Macro F1"), "mcc": "MCC"}
+    figures = {name: seeds.figures[name] for name in names if name in seeds.figures}
+    rows = [
+        (str(seed), *(seed_figure(values[place], name) for name, values in figures.items()))
+        for place, seed in enumerate(seeds.seeds)
+    ]
+    rows.append((_("mean ± sd"), *(mean_and_deviation(values, name) for name, values in figures.items())))
+    rows.append((_("95% interval"), *(mean_interval(values, name) for name, values in figures.items())))
+    title = _("Trainings with {number} seeds").format(number=len(seeds.seeds))
+    return Table(title, (_("seed"), *(names[name] for name in figures)), rows)
+
+
 def _answering(parts: ScoreParts) -> Table:
     header = (_("wanted accuracy"), _("from confidence"), _("share of posts answered"), _("posts"))
     rows = [
@@ -123,20 +143,24 @@ def _ends(low: float | None, high: float | None) -> str:
 
 def scores_document(scores: Mapping[str, Score], title: str, note: str = "") -> Document:
     """Return a table with a row for each of several score cards, by the names of the adapters."""
-    header = (
-        *(_("adapter"), _("posts"), _("accuracy"), _("95% interval"), _("Macro F1"), _("95% interval"), "MCC"),
-        *(_("ECE (calibrated)"), "Brier", _("points over the linear model"), _("McNemar's p"), _("seeds")),
-    )
-    rows, numbers = [], []
-    for name, score in scores.items():
-        figures, parts = score_figures(score), score_parts(score)
-        rows.append((name, *_row(figures, parts)))
-        numbers.append(next(iter(score_numbers(name, figures, parts, score))))
+    rows = [(name, *score_cells(score)) for name, score in scores.items()]
+    numbers = [{"name": name, **all_posts(score)} for name, score in scores.items()]
     value = [{"adapter": name, **score} for name, score in scores.items()]
-    return Document(title, [Table("", header, rows), *([note] if note else [])], numbers, value)
+    return Document(title, [Table("", score_header(), rows).filled(), *([note] if note else [])], numbers, value)
 
 
-def _row(figures: ScoreFigures, parts: ScoreParts) -> Iterator[str]:
+def score_header() -> tuple[str, ...]:
+    """Return the header of a table with a score card in a row."""
+    return (
+        *(_("adapter"), _("posts"), _("accuracy"), _("95% interval"), _("Macro F1"), _("95% interval"), "MCC"),
+        *(_("ECE (calibrated)"), "Brier", _("points over the linear model"), _("McNemar's p"), _("mean of seeds")),
+    )
+
+
+def score_cells(score: Score) -> Iterator[str]:
+    """Yield the cells of a score card in a row, after its name."""
+    figures, parts = score_figures(score), score_parts(score)
+    linear = next((one for one in parts.baselines if one.name == LINEAR), None)
     yield f"{figures.posts:,}"
     yield percent(figures.accuracy)
     yield interval(parts.accuracy_ci, percent)
@@ -145,11 +169,10 @@ def _row(figures: ScoreFigures, parts: ScoreParts) -> Iterator[str]:
     yield figures.mcc
     yield figures.ece if parts.ece_null is None else with_note(figures.ece, number(parts.ece_null[0]))
     yield figures.brier
-    linear = next((one for one in parts.baselines if one.name == LINEAR), None)
     if linear is None:
         yield from (NO_FIGURE, NO_FIGURE)
     else:
-        ends = interval(linear.difference_ci, signed_points)
-        yield with_note(signed_points(linear.difference), ends)
+        yield with_note(signed_points(linear.difference), interval(linear.difference_ci, signed_points))
         yield p_value(linear.p)
-    yield NO_FIGURE
+    accuracies = parts.seeds.figures.get("accuracy", ()) if parts.seeds is not None else ()
+    yield with_note(mean_and_deviation(accuracies, "accuracy"), f"{len(accuracies)}") if accuracies else NO_FIGURE

@@ -6,28 +6,29 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from weibo_tui.presentation.numbers import figure
-from weibo_tui.presentation.score_card import ScoreFigures
-from weibo_tui.presentation.score_parts import Interval, ScoreParts, Subset
+from weibo_tui.presentation.score_card import ScoreFigures, score_figures
+from weibo_tui.presentation.score_parts import Interval, ScoreParts, Subset, score_parts
 
 Row = dict[str, Any]
 
 
-def score_numbers(name: str, figures: ScoreFigures, parts: ScoreParts, score: Mapping[str, Any]) -> Iterator[Row]:
+def score_numbers(name: str, score: Mapping[str, Any]) -> Iterator[Row]:
     """Yield the rows of a score card, that of all posts first. `name` is in each of them.
 
     `part` is all, label, confusion, bin, answering, file, length, baseline or seed, `item` which of these."""
-    for row in (_all(parts, score), *_parts(figures, parts, score)):
+    for row in (all_posts(score), *_parts(score_figures(score), score_parts(score), score)):
         yield {"name": name, **row}
 
 
-def _all(parts: ScoreParts, score: Mapping[str, Any]) -> Row:
+def all_posts(score: Mapping[str, Any]) -> Row:
+    """Return the figures of a score card on all posts."""
+    parts = score_parts(score)
     plain = ("n", "failed", "accuracy", "macro_f1", "mcc", "ece", "brier", "augrc")
-    values = {one: figure(score.get(one)) for one in plain}
     null = parts.ece_null or (None, None)
     return {
         "part": "all",
         "item": "",
-        **values,
+        **{one: figure(score.get(one)) for one in plain},
         **_ends("accuracy", parts.accuracy_ci),
         **_ends("macro_f1", parts.macro_f1_ci),
         **_ends("mcc", parts.mcc_ci),
