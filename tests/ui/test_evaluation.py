@@ -26,6 +26,7 @@ from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.models.screen import ModelsScreen
+from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.workbench import EvaluationConfig, EvaluationResult, Workbench
 
@@ -171,6 +172,14 @@ def test_result_shows_score_card_matrix_and_posts(furnished: Path, few: Path) ->
         for share in post.probabilities.values():
             assert f"{100 * share:.1f}%" in text
         assert f"{post.row:,}" in text and post.path.name in text
+        await until(pilot, lambda: "Curve:" in lines(opened.query_one(PostDetails).query_one(Static)))
+        await pilot.press("w")
+        await screen_of(pilot, ExplanationScreen)
+        await pilot.press("escape", "escape", "w")
+        explained = await screen_of(pilot, ExplanationScreen)
+        await until(pilot, lambda: "Curve:" in lines(explained.query_one("#why Static", Static)))
+        await pilot.press("p")
+        assert listed.cursor == 0
         await pilot.press("escape", "escape")
         await until(pilot, lambda: pilot.app.screen is screen)
 
