@@ -94,7 +94,7 @@ def test_latex_table_has_the_rules_of_booktabs() -> None:
     text = latex.render(
         "a_b", [Facts([("Base", "100%")]), Table("Labels", ("", "posts"), [("正面 & 负", "1")]), "Note"]
     )
-    assert text.startswith("% Preamble: \\usepackage{booktabs}\n% For Chinese words: \\usepackage{ctex}")
+    assert text.startswith("% Preamble: \\usepackage{booktabs,graphicx}\n% For Chinese words: \\usepackage{ctex}")
     lines = [line.strip() for line in text.splitlines()]
     begin = lines.index(r"\begin{tabular}{lr}")
     assert lines[begin - 1] == r"\caption{a\_b: Labels}"
@@ -103,6 +103,10 @@ def test_latex_table_has_the_rules_of_booktabs() -> None:
     ]
     assert r"Base & 100\% \\" in lines
     assert lines[-1] == "% Note"
+    assert "resizebox" not in text
+    wide = latex.render("", [Table("", ("x",) * 8, [("y",) * 8])])
+    assert r"\resizebox{\linewidth}{!}{%" in wide
+    assert wide.count("{") == wide.count("}")
 
 
 def test_csv_has_the_figures_of_each_part() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from weibo_tui.display_names import label_name
 from weibo_tui.engine.seeds import summary
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.answering import thresholds
 from weibo_tui.presentation.baselines import baseline_name
 from weibo_tui.presentation.numbers import interval, number, p_value, percent, signed_points
 from weibo_tui.presentation.pictures.intervals import Row, interval_plot
@@ -118,9 +119,9 @@ def _risk_coverage(parts: ScoreParts) -> Picture:
     x, y = _plot(y_high=min(1.0, max(highest * 1.15, 0.01)))
     shown = [axes(x, y, _("share of posts answered"), _("error rate"))]
     shown.append(curve([(x(coverage), y(risk)) for coverage, risk, _threshold in points], RIGHT))
-    shown += _thresholds(parts.answering, x, y)
+    shown += _thresholds(thresholds(parts), x, y)
     notes = [f"AUGRC {number(parts.augrc, 4)}"] if parts.augrc is not None else []
-    if parts.answering:
+    if thresholds(parts):
         notes.append(_("dots: lowest confidence with this error rate"))
     return _panel(
         "risk-coverage", _("Errors when only confident posts are answered"), "".join(shown), " · ".join(notes)
