@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from weibo_tui import atomic
+from weibo_tui.datasets.labeled_rows import FileOptions
 from weibo_tui.engine.score_card import Interval, ScoreCard
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
@@ -130,12 +131,14 @@ class ComparisonResult:
     """The last event of a comparison. It holds the posts in memory.
 
     `n` posts have a prediction of each rater; with `has_labels`, a human label too. `labels` are those that all raters
-    have, and `other_labels` those that some adapter has and that are not compared. `failed` posts cannot be read.
-    `left_out` are numbers of rows by the reason: `unlabeled`, `several labels`, `dropped`, `other labels`, and
-    `unpredicted`, which is in the column of predicted labels. `file` is that of the disagreements, if requested.
+    have, and `other_labels` those that some adapter has and that are not compared. `options` are those by which the
+    file was read. `failed` posts cannot be read. `left_out` are numbers of rows by the reason: `unlabeled`, `several
+    labels`, `dropped`, `other labels`, and `unpredicted`, which is in the column of predicted labels. `file` is that of
+    the disagreements, if requested.
     """
 
     path: Path
+    options: FileOptions
     labels: tuple[str, ...]
     other_labels: tuple[str, ...]
     n: int

@@ -33,6 +33,8 @@ from weibo_tui.workbench import (
     comparison,
     downloads,
     evaluation,
+    explanation,
+    faithfulness,
     label_errors,
     labeling,
     prediction,
@@ -51,6 +53,7 @@ from weibo_tui.workbench.config import (
     TrainingConfig,
     check_output,
 )
+from weibo_tui.workbench.faithfulness import FaithfulnessConfig
 from weibo_tui.workbench.legacy_project import LegacyProject
 from weibo_tui.workbench.models import ModelLoader
 from weibo_tui.workbench.runs import TrainingSlot
@@ -221,6 +224,16 @@ class WorkbenchCore:
             return self.history if (self.settings.history if record is None else record) else None
 
         yield from prediction.predict(self.models, posts, adapter, get_history, source, machine, window)
+
+    def iter_explain(self, post: str, adapter: str = "", *, shapley: bool = False) -> Events:
+        """Explain the prediction of a post: progress, then an `Explanation`; see `Workbench.explain`."""
+        yield (yield from explanation.iter_explain(self.models, post, adapter, shapley=shapley))
+
+    def iter_self_test(self, config: FaithfulnessConfig) -> Events:
+        """Test how faithful the explanations of an adapter are: progress, then a `FaithfulnessResult`.
+
+        The result is kept in the adapter's card, unless that is bundled."""
+        yield from faithfulness.measure(self.models, config)
 
     def peek(self, path: Path, columns: Columns = Columns(), limit: int = 5) -> Preview:
         """Return how a table of posts will be read, and its first `limit` rows, fast enough to run while typing.

@@ -1,0 +1,273 @@
+"""The posts on which predictions differ, surest first, and the correction of their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from textual import events
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from weibo_tui.app.base import FormScreen
+from weibo_tui.app.evaluation.posts_screen import BAR_CELLS, MAX_CHARACTERS, PAGE, PREFETCH
+from weibo_tui.app.formatting import bar, label_color, label_content, post_content, safe_line
+from weibo_tui.app.keymap import bindings
+from weibo_tui.app.services.jobs import Job
+from weibo_tui.app.widgets.label_dialog import LabelDialog, correction_message
+from weibo_tui.app.widgets.label_keys import LabelKeys, pressed_digit
+from weibo_tui.app.widgets.line_list import LineList
+from weibo_tui.app.widgets.responsive_text import ResponsiveText
+from weibo_tui.display_names import label_name
+from weibo_tui.locale import N_, ngettext
+from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.comparison import rater_name
+from weibo_tui.presentation.numbers import percent
+from weibo_tui.workbench import ComparedPost, ComparisonResult, PairComparison
+
+_LABEL_CELLS = 10
+_MIN_TEXT = 20  # cells
+
+
+class ComparedPostList(LineList):
+    """The label of each rater, the human label if there is one, and the text of each post, one a line."""
+
+    HELP_TEXT = N_("Posts with different predictions, surest first. Enter opens a post, a digit gives it a label.")
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        super().__init__()
+        self._labels = labels
+        self.posts: list[ComparedPost] = []
+        self.corrections: dict[int, str] = {}
+        """Labels given here, by the row of the post."""
+
+    @property
+    def post(self) -> ComparedPost | None:
+        """The post under the cursor."""
+        return self.posts[self.cursor] if self.posts else None
+
+    @property
+    def line_count(self) -> int:
+        return len(self.posts)
+
+    def add(self, posts: Sequence[ComparedPost]) -> None:
+        """Add posts at the end."""
+        first = not self.posts
+        self.posts += posts
+        self.update_lines()
+        if first and posts:
+            self.post_message(self.Moved())
+
+    def line(self, row: int, width: int) -> Content:
+        post = self.posts[row]
+        text = safe_line(post.text[: 4 * width])  # cut first: a post may have a megabyte
+        raters = list(zip(post.predicted, post.confidences, strict=True))
+        has_names = width >= len(raters) * (_LABEL_CELLS + 8) + _LABEL_CELLS + _MIN_TEXT
+        cells = _LABEL_CELLS if has_names else 1
+        parts = [self._label(label, cells) + f"{percent(confidence, 0):>5}  " for label, confidence in raters]
+        human = self.corrections.get(post.row, post.label)
+        mark = Content.assemble("= ", self._label(human, cells)) if human is not None else Content(" " * (cells + 2))
+        return Content.assemble(" ", *parts, mark, "  ", text)
+
+    def _label(self, label: str, cells: int) -> Content:
+        return label_content(label, self._labels).truncate(cells, pad=True)
+
+
+class ComparedPostsScreen(FormScreen[None]):
+    """A list of posts, with the one under the cursor next to it where there is room.
+
+    A digit stores a human label for the row in the file, as in Files. The figures of the comparison stay as they
+    are: what is corrected here was not drawn at random."""
+
+    HELP_TEXT = N_(
+        "Posts with different predictions, surest first: the label of each, then the human label. A digit stores a "
+        "human label of the row, as in Files, and moves on; 0 removes it. The figures of the comparison stay as they "
+        "are, because these posts were not drawn at random."
+    )
+    BINDINGS = bindings("compared_post")
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-wide")]  # noqa: RUF012 - as Textual declares it
+    DEFAULT_CSS = """
+    ComparedPostsScreen {
+        .title { height: auto; padding: 0 1; background: $panel; }
+        ComparedPostList { width: 1fr; height: 1fr; }
+        ComparedPostDetails { width: 45%; border-left: vkey $panel; }
+        &.-narrow ComparedPostDetails { display: none; }
+        &.-opened ComparedPostDetails { display: block; width: 1fr; border-left: none; }
+        &.-opened ComparedPostList { display: none; }
+    }
+    """
+
+    def __init__(
+        self, result: ComparisonResult, pair: PairComparison | None, cell: tuple[str, str] | None, count: int
+    ) -> None:
+        """Show the `count` posts of a cell of a pair's table, or all on which some raters differ."""
+        super().__init__()
+        self._result, self._cell, self._count = result, cell, count
+        self._posts: Iterator[ComparedPost] = result.posts(pair, cell)
+        self._fetching = False
+
+    def compose_body(self) -> Iterable[Widget]:
+        labels = self._result.labels
+        parts = [label_content(label, labels) for label in self._cell or ()]
+        yield Static(Content(" · ").join([*parts, Content(number_of_posts(self._count))]), classes="title")
+        with Horizontal():
+            yield ComparedPostList(labels)
+            yield ComparedPostDetails()
+        yield LabelKeys()
+
+    def on_mount(self) -> None:
+        self._fetch()
+
+    def on_resize(self, event: events.Resize) -> None:
+        super().on_resize(event)
+        self._show_labels()
+
+    def _fetch(self) -> None:
+        # One at a time, and never cancelled: what the iterator returned would be lost.
+        if not self._fetching:
+            self._fetching = True
+            self.run_task(self._load_page())
+
+    async def _load_page(self) -> None:
+        posts = await self.app.records.call(lambda _wb: list(islice(self._posts, PAGE)))
+        self._fetching = len(posts) < PAGE  # those were the last
+        self._list.add(posts)
+
+    @property
+    def _list(self) -> ComparedPostList:
+        return self.query_one(ComparedPostList)
+
+    def on_line_list_moved(self) -> None:
+        self._show_post()
+        if len(self._list.posts) - 1 - self._list.cursor < PREFETCH:
+            self._fetch()
+
+    def _show_post(self) -> None:
+        post = self._list.post
+        correction = None if post is None else self._list.corrections.get(post.row)
+        self.query_one(ComparedPostDetails).show(self._result, post, correction)
+        self._show_labels()
+        self.refresh_bindings()
+
+    def _show_labels(self) -> None:
+        self.query_one(LabelKeys).show(self._result.labels, self._is_corrected)
+
+    @property
+    def _is_corrected(self) -> bool:
+        post = self._list.post
+        return post is not None and post.row in self._list.corrections
+
+    def on_line_list_opened(self) -> None:
+        if self.has_class("-narrow"):
+            self.add_class("-opened")
+            self.query_one(ComparedPostDetails).focus()
+
+    def action_close(self) -> None:
+        if self.has_class("-opened"):
+            self.remove_class("-opened")
+            self._list.focus()
+        else:
+            super().action_close()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("correct", "copy") and self.is_mounted:
+            return bool(self.query(ComparedPostList)) and self._list.post is not None
+        if action == "uncorrect" and self.is_mounted:
+            return bool(self.query(ComparedPostList)) and self._is_corrected
+        return super().check_action(action, parameters)
+
+    def action_copy(self) -> None:
+        if (post := self._list.post) is not None:
+            self.app.copy_to_clipboard(post.text)
+            self.show_message(_("Copied the post."), "success")
+
+    # ---- corrections
+
+    def on_key(self, event: events.Key) -> None:
+        """Give the label of a digit, and go to the next post."""
+        digit = pressed_digit(self, event)
+        if digit is not None and 0 < digit <= len(self._result.labels) and self._list.post is not None:
+            self._correct(self._list.post, self._result.labels[digit - 1])
+            if not self.has_class("-opened"):
+                self._list.action_move(1)
+
+    def action_uncorrect(self) -> None:
+        if self._list.post is not None:
+            self._correct(self._list.post, None)
+
+    def action_correct(self) -> None:
+        if self._list.post is not None:
+            self.run_task(self._ask_for_label(self._list.post))
+
+    async def _ask_for_label(self, post: ComparedPost) -> None:
+        labels = self._result.labels
+        human = self._list.corrections.get(post.row, post.label)
+        current = labels.index(human) if human is not None else None
+        without = _("none") if post.label is None else label_name(post.label)
+        answer = await self.app.push_screen_wait(
+            LabelDialog([post.text], list(map(label_name, labels)), without, current)
+        )
+        if answer is not None:
+            self._correct(post, labels[int(answer)] if answer else None)
+
+    def _correct(self, post: ComparedPost, label: str | None) -> None:
+        """Show a correction at once, and store it by a job, because a large file takes a while to open."""
+        if label is None:
+            self._list.corrections.pop(post.row, None)
+        else:
+            self._list.corrections[post.row] = label
+        self._list.update_lines()
+        self._show_post()
+        result = self._result
+        job = Job("open", result.path.name, lambda wb: wb.iter_correct_compared(result, post, label), self)
+        self.app.start_job(job, self.app.records)
+        self.show_message(correction_message(1, None if label is None else label_name(label)), "success")
+
+
+class ComparedPostDetails(VerticalScroll):
+    """A post with the label of each rater, and its row."""
+
+    DEFAULT_CSS = """
+    ComparedPostDetails { padding: 1 2; scrollbar-size-vertical: 1; }
+    ComparedPostDetails Static { height: auto; }
+    """
+
+    def compose(self) -> Iterable[Widget]:
+        yield Static()
+
+    def show(self, result: ComparisonResult, post: ComparedPost | None, correction: str | None) -> None:
+        """Show a post from its top, or nothing."""
+        text = ResponsiveText(lambda width: _lines(result, post, correction, width)) if post is not None else ""
+        self.query_one(Static).update(text)
+        self.scroll_home(animate=False)
+
+
+def number_of_posts(count: int) -> str:
+    """Return a number of posts."""
+    return ngettext("{n} post", "{n} posts", count).format(n=f"{count:,}")
+
+
+def _lines(result: ComparisonResult, post: ComparedPost, correction: str | None, width: int) -> Iterator[Content]:
+    yield from post_content(post.text[:MAX_CHARACTERS]).wrap(width)
+    yield Content("")
+    yield from _rater_lines(result, post, width)
+    yield Content("")
+    for title, human in ((_("human label"), post.label), (_("corrected"), correction)):
+        if human is not None:
+            yield Content.assemble((title + "  ", "$text-muted"), label_content(human, result.labels))
+    place = _("{path}, row {row}").format(path=result.path, row=f"{post.row:,}")
+    yield from safe_line(place, "$text-muted").wrap(width)
+
+
+def _rater_lines(result: ComparisonResult, post: ComparedPost, width: int) -> Iterator[Content]:
+    names = [safe_line(rater_name(rater)) for rater in result.raters]
+    longest = min(max(name.cell_length for name in names), max(8, width // 3))
+    for name, label, confidence in zip(names, post.predicted, post.confidences, strict=True):
+        shown = name.truncate(longest, ellipsis=True, pad=True)
+        line = Content.assemble(shown, "  ", label_content(label, result.labels))
+        if confidence is not None:
+            share = bar(confidence, BAR_CELLS, label_color(label, result.labels))
+            line = Content.assemble(line, "  ", share, f" {percent(confidence)}")
+        yield line
