@@ -69,7 +69,9 @@ def test_several_cards_are_rows_without_empty_columns() -> None:
     found = tables(scores_document({"a": old, "b": old}, "Adapters"))[""]
     assert "Macro F1" in found.header
     assert not {"MCC", "McNemar's p", "mean of seeds"} & {*found.header}
-    both = tables(scores_document({"a": old, "b": scores.score()}, "Adapters"))[""]
+    document_of_both = scores_document({"a": old, "b": scores.score()}, "Adapters")
+    assert "80.0% (74.0% – 85.0%)" in document_of_both.to_svg()
+    both = tables(document_of_both)[""]
     assert both.rows[0][-1] == "–"
     assert both.rows[1][-4:] == ["0.140", "+1.2 (+0.2 – +2.2)", "0.099", "81.00% ± 1.00 (3)"]
 

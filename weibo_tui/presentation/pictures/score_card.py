@@ -28,7 +28,7 @@ from weibo_tui.presentation.pictures.svg import (
     text_width,
     words,
 )
-from weibo_tui.presentation.score_card import score_figures
+from weibo_tui.presentation.score_card import score_figures, with_interval
 from weibo_tui.presentation.score_parts import Answering, ScoreParts, Seeds, score_parts
 from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval
 
@@ -55,6 +55,17 @@ def score_pictures(score: Mapping[str, Any]) -> Iterator[Picture]:
         yield from _baselines(parts)
     if parts.seeds is not None:
         yield _seeds(parts.seeds)
+
+
+def accuracies_picture(scores: Mapping[str, Mapping[str, Any]]) -> Iterator[Picture]:
+    """Yield the picture of the accuracies of several score cards, by their names, if any has one."""
+    rows = []
+    for name, score in scores.items():
+        if (accuracy := score_figures(score).accuracy) is not None:
+            ends = score_parts(score).accuracy_ci
+            rows.append(Row(name, with_interval(percent(accuracy), ends, percent), accuracy, ends))
+    if rows:
+        yield interval_plot("accuracies", _("Accuracy"), rows, [_("95% interval")])
 
 
 def _plot(low: float = 0.0, high: float = 1.0, *, y_low: float = 0.0, y_high: float = 1.0) -> tuple[Scale, Scale]:

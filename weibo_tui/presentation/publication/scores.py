@@ -8,7 +8,7 @@ from typing import Any
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import with_note
 from weibo_tui.presentation.numbers import NO_FIGURE, interval, number, p_value, percent, signed_points
-from weibo_tui.presentation.pictures.score_card import score_pictures
+from weibo_tui.presentation.pictures.score_card import accuracies_picture, score_pictures
 from weibo_tui.presentation.publication.document import Document
 from weibo_tui.presentation.publication.parts import Facts, Part, Table
 from weibo_tui.presentation.publication.score_tables import score_tables
@@ -51,7 +51,9 @@ def scores_document(scores: Mapping[str, Score], title: str, note: str = "") -> 
     rows = [(name, *score_cells(score)) for name, score in scores.items()]
     numbers = [{"name": name, **all_posts(score)} for name, score in scores.items()]
     value = [{"adapter": name, **score} for name, score in scores.items()]
-    return Document(title, [Table("", score_header(), rows).filled(), *([note] if note else [])], numbers, value)
+    table = Table("", score_header(), rows).filled()
+    content: list[Part] = [table, *([note] if note else []), *accuracies_picture(scores)]
+    return Document(title, content, numbers, value)
 
 
 def score_header() -> tuple[str, ...]:
