@@ -92,6 +92,10 @@ def test_latex_escapes_any_text(text: str) -> None:
     assert not set(rest) & set("\\{}$&#^_%~\n")
 
 
+def test_latex_prints_negative_numbers_with_a_minus() -> None:
+    assert latex.escape("-1.3 (-5.0 – +2.0) 2026-11-23 a-1") == "$-$1.3 ($-$5.0 -- +2.0) 2026-11-23 a-1"
+
+
 def test_latex_table_has_the_rules_of_booktabs() -> None:
     text = latex.render(
         "a_b", [Facts([("Base", "100%")]), Table("Labels", ("", "posts"), [("正面 & 负", "1")]), "Note"]

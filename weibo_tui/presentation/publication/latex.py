@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from weibo_tui.presentation.publication.parts import Facts, Part, Table
@@ -33,6 +34,7 @@ _COMMANDS = {
     "−": r"$-$",
 }
 _ESCAPES = str.maketrans(_COMMANDS)
+_MINUS = re.compile(r"(?<![\w-])-(?=\d)")
 
 
 def render(title: str, parts: Iterable[Part]) -> str:
@@ -42,7 +44,7 @@ def render(title: str, parts: Iterable[Part]) -> str:
 
 def escape(text: str) -> str:
     """Return a text on one line that LaTeX prints as it is."""
-    return " ".join(sanitize(text).split()).translate(_ESCAPES)
+    return _MINUS.sub("$-$", " ".join(sanitize(text).split()).translate(_ESCAPES))
 
 
 def _parts(title: str, parts: Iterable[Part]) -> Iterator[str]:
