@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
+from evaluated import HOSTILE_NAME, full_score_card
 
 from weibo_tui.app.plot.axes import Axis
 from weibo_tui.app.plot.bars import bar_rows
 from weibo_tui.app.plot.intervals import dots_bar
 from weibo_tui.app.plot.plane import Plane, percent_axis
 from weibo_tui.app.widgets.score_blocks import answering_block, picture_lines, picture_rows, table_lines
-from weibo_tui.engine.metrics import part_scores, score
+from weibo_tui.engine.metrics import score
 from weibo_tui.presentation.score_parts import score_parts
-
-HOSTILE = "[/哈哈][b]\x1b[31m\u202e.csv"
-
-
-def card(n: int = 600) -> dict[str, Any]:
-    """Return a score card with all parts that the app shows."""
-    random = np.random.default_rng(0)
-    p = random.dirichlet([0.3, 0.3], size=n)
-    truth = (random.random(n) < p[:, 1]).astype(np.int64)
-    rows = (truth, p.argmax(axis=1), np.arange(n))
-    sources = part_scores((HOSTILE, "b.csv"), np.arange(n) % 2, *rows)
-    lengths = part_scores(("1–20", "21–60"), np.arange(n) // (n // 2), *rows)
-    baseline = {"name": "linear", "accuracy": 0.8, "difference": 0.01, "difference_ci": (-0.01, 0.03), "p": 0.3}
-    seeds = {"seeds": [0, 1, 2], "kept": 1, "accuracy": [0.8, 0.85, 0.82]}
-    found = score(truth, p, ["negative", "positive"])
-    return replace(found, sources=sources, lengths=lengths, baselines=(baseline,), seeds=seeds).to_dict()
 
 
 def shown(values: dict[str, Any], width: int, rows: int = 9) -> list[str]:
@@ -40,14 +23,14 @@ def shown(values: dict[str, Any], width: int, rows: int = 9) -> list[str]:
 
 @pytest.mark.parametrize("width", [1, 8, 20, 42, 76, 116, 196])
 def test_pictures_and_tables_fit_every_width(width: int) -> None:
-    parts = score_parts(card())
+    parts = score_parts(full_score_card().to_dict())
     for line in (*picture_lines(parts, width, 9), *table_lines(parts, width), *answering_block(parts, width)):
         assert line.cell_length <= width
         assert not set(line.plain) & set("\x1b\u202e")
 
 
 def test_all_parts_of_a_card_are_shown() -> None:
-    text = "\n".join(shown(card(), 196))
+    text = "\n".join(shown(full_score_card().to_dict(), 196))
     for part in ("Accuracy ↑ by confidence →", "right: ", "wrong: ", "Error rate ↑ by share answered →"):
         assert part in text
     for part in ("linear model", "+1.0", "-1.0 – +3.0", "3 seeds", "82.33% ± 2.52", "b.csv", "21–60", "◆", "●"):
@@ -56,7 +39,7 @@ def test_all_parts_of_a_card_are_shown() -> None:
 
 
 def test_pictures_take_the_rows_that_are_forecast() -> None:
-    parts = score_parts(card())
+    parts = score_parts(full_score_card().to_dict())
     for width in (20, 42, 76, 116, 196):
         rows = picture_rows(parts, width)
         lines = len([*picture_lines(parts, width, 12)])
@@ -74,7 +57,7 @@ def test_pictures_take_the_rows_that_are_forecast() -> None:
         {"risk_coverage": [[0.5, float("nan"), 1], [1, 1e9, 0]] * 500},
         {"risk_coverage": [[0.2, 0.0, 0.9], [1.0, 0.0, 0.5]], "answering": [{"accuracy": 0.9, "coverage": 7}]},
         {
-            "sources": [{"name": HOSTILE * 1000, "n": 1}],
+            "sources": [{"name": HOSTILE_NAME * 1000, "n": 1}],
             "lengths": [{"name": 5}, {}],
             "baselines": [{"name": "x" * 999}],
         },

@@ -126,7 +126,7 @@ def _baseline_block(baselines: Sequence[Baseline], width: int) -> Block:
     columns = [
         Column(_("difference"), [signed_points(one.difference) for one in baselines]),
         Column(_("95% interval"), [interval(one.difference_ci, signed_points) for one in baselines]),
-        Column(_("McNemar's p"), [p_value(one.p) for one in baselines]),
+        Column("p", [p_value(one.p) for one in baselines]),
         Column(_("accuracy"), [percent(one.accuracy) for one in baselines]),
     ]
     table = Table(_("simple model"), [safe_line(baseline_name(one.name)) for one in baselines], columns, width)
