@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         CheckpointSaved,
         Evaluated,
         JournalDelayed,
+        ProbesPredicted,
         RunFinished,
         RunStarted,
         StepDone,
@@ -73,7 +74,9 @@ _MODULES = {
     "datasets.auditing": "Audit",
     "datasets.labeled_rows": "FileOptions",
     "datasets.tables": "Columns",
-    "engine.events": "BatchHalved CheckpointSaved Evaluated JournalDelayed RunFinished RunStarted StepDone",
+    "engine.events": (
+        "BatchHalved CheckpointSaved Evaluated JournalDelayed ProbesPredicted RunFinished RunStarted StepDone"
+    ),
     "engine.hyperparameters": "ComputeOptions Hyperparameters PretrainingHyperparameters",
     "engine.score_card": "ScoreCard",
     "presentation.report.page": "write_report",
@@ -144,6 +147,7 @@ __all__ = [
     "PretrainingConfig",
     "PretrainingHyperparameters",
     "PretrainingResult",
+    "ProbesPredicted",
     "Progress",
     "Report",
     "Reveal",

@@ -30,13 +30,23 @@ from weibo_tui.cli.output import (
 )
 from weibo_tui.cli.score_card import score_lines
 from weibo_tui.datasets.tables import Columns
-from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
+from weibo_tui.engine.events import (
+    BatchHalved,
+    Evaluated,
+    JournalDelayed,
+    ProbesPredicted,
+    RunFinished,
+    RunStarted,
+    StepDone,
+    to_json,
+)
 from weibo_tui.engine.hyperparameters import Acceleration, Cleaning, ComputeOptions, DataSplit, Hyperparameters
 from weibo_tui.errors import RunStoppedError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.default_adapter import compare_with_default
 from weibo_tui.presentation.labels import label_notes
 from weibo_tui.presentation.numbers import per_second
+from weibo_tui.presentation.probes import ProbeHistory, probe_lines
 from weibo_tui.presentation.run_events import compute_setup, describe_event, posts_per_split
 from weibo_tui.progress import Progress, Rate
 
@@ -77,6 +87,8 @@ def train(
     label_map: options.LabelMap = None,
     validation_data: options.ValidationData = None,
     test_data: options.TestData = None,
+    probe: options.Probes = None,
+    no_probes: options.NoProbes = False,
     cleaning: Cleaning = Cleaning(),
     split: DataSplit = DataSplit(),
     hyper: Hyperparameters = Hyperparameters(),
@@ -100,6 +112,8 @@ def train(
             return
         files = [*data, *(validation_data or ()), *(test_data or ())]
         list_bad_rows(files, columns, bad_rows, overwrite)
+        if probe and no_probes:
+            raise UserInputError(_("--probe and --no-probes exclude each other. Give one of them."))
         config = TrainingConfig(
             data=tuple(data),
             name=name or options.name_after(data[0].stem, "adapter"),
@@ -118,6 +132,7 @@ def train(
             keep_states=acceleration.keep_states,
             preprocessing=cleaning.version,
             map=label_map or (),
+            probes=() if no_probes else tuple(probe or ()) or None,
         )
         follow(workbench, workbench.iter_train(config), json, wait=not now)
 
@@ -142,6 +157,8 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: boo
                 printer.show(event)
                 if isinstance(event, RunFinished):
                     finished = event
+        if not json:
+            printer.show_probes()
     except (InterruptedRunError, KeyboardInterrupt, RunStoppedError):
         if finished is not None:
             hint = _("The run has finished already.")
@@ -199,6 +216,7 @@ class _EventPrinter:
         self._bars = bars
         self._tokens = 0
         self._token_rate = Rate()
+        self._probes = ProbeHistory()
 
     def show(self, event: object) -> None:
         if isinstance(event, Progress) and event.stage != "step":
@@ -208,7 +226,10 @@ class _EventPrinter:
             rate = per_second(self._token_rate.update(self._tokens), _(" tokens"))
             note = _("loss {loss}, {rate}").format(loss=f"{event.loss:.3f}", rate=rate)
             self._bars.update(_("training"), event.step, event.steps or None, note)
+        elif isinstance(event, ProbesPredicted):
+            self._probes.apply(to_json(event))
         elif isinstance(event, RunStarted):
+            self._probes.apply(to_json(event))
             self._bars.line(_started(event))
             several = {"several labels": event.posts.get("several labels", 0)}  # the other rows are among the posts
             for note in label_notes(event.labels_read_as, several):
@@ -218,6 +239,11 @@ class _EventPrinter:
             self._bars.line(message.format(step=f"{event.step:,}"))
         elif isinstance(event, Evaluated | BatchHalved | JournalDelayed):
             self._bars.line(describe_event(to_json(event)))
+
+    def show_probes(self) -> None:
+        """Print the predictions of the probe posts in all validations."""
+        for line in probe_lines(self._probes):
+            echo_info(line)
 
 
 def _started(event: RunStarted) -> str:

@@ -144,7 +144,7 @@ class TrainingForm(FilesForm[TrainingConfig]):
             columns=self.columns(),
             hyper=Hyperparameters(**self.values(*HYPER)),
             machine=ComputeOptions(**self.values("device", "dtype", "threads")),
-            **self.values("name", "base", "labels", "map", "validation", "test", "split_seed", "keep_states"),
+            **self.values("name", "base", "labels", "map", "validation", "test", "split_seed", "keep_states", "probes"),
             preprocessing=Cleaning(**self.values("simplify")).version,
             **own,
         )
