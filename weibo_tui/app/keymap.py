@@ -118,7 +118,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("comparison.stop", "s", "stop", N_("Stop")),
         Key("comparison.list", "d", "list_posts", N_("Disagreements")),
         Key("comparison.pair", "p", "turn_pair", N_("Next pair")),
-        Key("comparison.write", "w", "write", N_("Export disagreements")),
+        Key("comparison.write", "e", "write", N_("Export disagreements")),
     ),
     "compared_post": (
         Key("compared_post.correct", "l,1,2,3,4,5,6,7,8,9", "correct", N_("Correct")),

@@ -121,8 +121,13 @@ def _numbers(result: ComparisonResult) -> Iterator[dict[str, Any]]:
     for pair in result.pairs:
         low, high = pair.difference_ci or (None, None)
         yield {
-            "name": pair.first, "part": "pair", "item": pair.second, "n": pair.agreement.n,
-            "difference": pair.difference, "difference_low": low, "difference_high": high,
+            "name": pair.first,
+            "part": "pair",
+            "item": pair.second,
+            "n": pair.agreement.n,
+            "difference": pair.difference,
+            "difference_low": low,
+            "difference_high": high,
             **{name: getattr(pair, name) for name in ("first_only", "second_only", "p", "mid_p", "p_holm")},
             **{name: getattr(pair.agreement, name) for name in ("agreeing", "kappa", "ac1")},
         }
