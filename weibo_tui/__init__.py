@@ -63,7 +63,8 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.core import AuditResult, ImportResult
     from weibo_tui.workbench.estimation import Estimate, EstimationResult
     from weibo_tui.workbench.evaluation import EvaluatedPost, EvaluationResult
-    from weibo_tui.workbench.explanation import Explanation, FaithfulnessResult
+    from weibo_tui.workbench.explanation import Explanation
+    from weibo_tui.workbench.faithfulness import FaithfulnessConfig, FaithfulnessResult
     from weibo_tui.workbench.file_caches import ListedFile
     from weibo_tui.workbench.file_export import ExportedFile
     from weibo_tui.workbench.label_errors import FoundLabelErrors
@@ -97,7 +98,8 @@ _MODULES = {
     "workbench.core": "AuditResult ImportResult",
     "workbench.estimation": "Estimate EstimationResult",
     "workbench.evaluation": "EvaluatedPost EvaluationResult",
-    "workbench.explanation": "Explanation FaithfulnessResult",
+    "workbench.explanation": "Explanation",
+    "workbench.faithfulness": "FaithfulnessConfig FaithfulnessResult",
     "workbench.file_caches": "ListedFile",
     "workbench.file_export": "ExportedFile",
     "workbench.label_errors": "FoundLabelErrors",
@@ -138,6 +140,7 @@ __all__ = [
     "EvaluationResult",
     "Explanation",
     "ExportedFile",
+    "FaithfulnessConfig",
     "FaithfulnessResult",
     "FileInfo",
     "FileOptions",

@@ -10,7 +10,7 @@ _STAGES = (
     *(N_("counting"), N_("counting characters"), N_("building the vocabulary"), N_("caching activations")),
     *(N_("training"), N_("calibration"), N_("evaluating"), N_("explaining"), N_("without emoticons")),
     *(N_("only emoticons"), N_("labeling"), N_("predicting"), N_("measuring"), N_("writing"), N_("terms")),
-    N_("indexing"),
+    *(N_("indexing"), N_("baselines")),
 )
 _SPLITS = (
     *(N_("train"), N_("validation"), N_("test"), N_("unlabeled"), N_("leaks")),

@@ -85,11 +85,17 @@ def test_marked_adapters_are_compared_on_a_file(compared: Workbench, few: Path, 
         dialog.query_one(PathInput).value = str(tmp_path / "differ.csv")
         await pilot.press("enter")
         await message(pilot, "Written")
+        await pilot.press("x")
+        dialog = await screen_of(pilot, PathDialog)
+        dialog.query_one(PathInput).value = str(tmp_path / "comparison.md")
+        await pilot.press("enter")
+        await message(pilot, "comparison.md")
         await pilot.press("escape", "l")  # opens it again
         assert (await screen_of(pilot, ComparisonScreen)).comparison is screen.comparison
 
     play(scene, size=(140, 40))
     assert (tmp_path / "differ.csv").exists()
+    assert "# other, mood on few.csv" in (tmp_path / "comparison.md").read_text("utf-8")
 
 
 def test_pairs_of_three_adapters_are_turned(compared: Workbench, few: Path) -> None:

@@ -29,6 +29,7 @@ from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.keymap import bindings, check_keymap
 from weibo_tui.app.services.catalog import Catalog
+from weibo_tui.app.services.explanations import Explanations
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress, describe_job, importance, window_title
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.terminal.notifications import notification, title
@@ -73,6 +74,7 @@ class BaseApp(TextualApp, inherit_bindings=False):
         self.set_keymap(self.keymap)
         self.engine = WorkerThread("engine", home)
         self.records = WorkerThread("records", home)
+        self.explanations = Explanations(self.engine)
         self._home = home
         self._hub: WorkerThread | None = None
         self._reports: WorkerThread | None = None
@@ -193,6 +195,7 @@ class BaseApp(TextualApp, inherit_bindings=False):
         self.run_task(self.refresh_catalog())
 
     def watch_catalog(self) -> None:
+        self.explanations.clear()  # an adapter may have been replaced by another one of its name
         self.update_status()
 
     def watch_device(self) -> None:

@@ -104,6 +104,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("models.import", "i", "import", N_("Import")),
         Key("models.export", "x", "export", N_("Export")),
         Key("models.delete", "d,delete", "delete", N_("Delete"), shown=False),
+        Key("models.faithfulness", "f", "faithfulness", N_("Test the explanations"), shown=False),
         Key("models.stop", "s", "stop", N_("Stop")),
         Key("models.rename", "r", "rename", N_("Rename"), shown=False),
         Key("models.pretrain", "p", "pretrain", N_("Pretrain a base"), shown=False),
@@ -111,13 +112,17 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("models.back", "escape", "back", N_("Back to the list"), shown=False),
     ),
     "evaluation": (
+        Key("evaluation.next", "n", "turn(1)", N_("Next page")),
+        Key("evaluation.previous", "p", "turn(-1)", N_("Previous page"), shown=False),
         Key("evaluation.stop", "s", "stop", N_("Stop")),
+        Key("evaluation.export", "x", "export", N_("Export")),
         Key("evaluation.write", "w", "write", N_("Export errors")),
     ),
     "comparison": (
         Key("comparison.stop", "s", "stop", N_("Stop")),
         Key("comparison.list", "d", "list_posts", N_("Disagreements")),
         Key("comparison.pair", "p", "turn_pair", N_("Next pair")),
+        Key("comparison.export", "x", "export", N_("Export")),
         Key("comparison.write", "e", "write", N_("Export disagreements")),
     ),
     "compared_post": (
@@ -141,8 +146,16 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("posts.first", "home", "first", N_("First"), shown=False),
         Key("posts.last", "end", "last", N_("Last"), shown=False),
     ),
-    "post": (Key("post.copy", "c", "copy", N_("Copy")),),
-    "why": (Key("why.close", "escape,w", "close", N_("Close")),),
+    "post": (
+        Key("post.explain", "w", "explain", N_("Why")),
+        Key("post.copy", "c", "copy", N_("Copy")),
+    ),
+    "why": (
+        Key("why.close", "escape,w", "close", N_("Close")),
+        Key("why.shapley", "s", "shapley", N_("Shapley values")),
+        Key("why.next", "n,right", "turn(1)", N_("Next post")),
+        Key("why.previous", "p,left", "turn(-1)", N_("Previous post")),
+    ),
     "annotate": (
         Key("annotate.answer", "l,1,2,3,4,5,6,7,8,9", "answer", N_("Other label")),
         Key("annotate.cannot_tell", "space", "cannot_tell", N_("Cannot tell"), shown=False),
@@ -270,6 +283,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("file.mark", "space", "mark", N_("Mark")),
         Key("file.uncertain", "U", "only('uncertain')", N_("Uncertain only")),
         Key("file.disagreeing", "D", "only('disagreeing')", N_("Human ≠ model only")),
+        Key("file.explain", "w", "explain", N_("Why the post got its label"), shown=False),
         Key("file.train", "t", "train", N_("Train on the answers"), shown=False),
         Key("file.measure", "m", "measure", N_("Measure adapters on the sample"), shown=False),
         Key("file.distinct", "T", "only('distinct')", N_("Each text once"), shown=False),

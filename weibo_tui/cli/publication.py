@@ -13,7 +13,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list
 from weibo_tui.paths import is_same
-from weibo_tui.presentation.publication.document import TEXT_FORMATS, Document, by_suffix, check_file
+from weibo_tui.presentation.publication.document import FORMATS, Document, check_file, render
 
 if TYPE_CHECKING:
     from weibo_tui.workbench import Workbench
@@ -41,7 +41,7 @@ def check(
     if other is not None and is_same(out, other):
         message = _("--out and another output are the same file: {path}. Choose another file for one of them.")
         raise UserInputError(message.format(path=out))
-    if file_format and TEXT_FORMATS[check_format(file_format)] is not by_suffix(out):
+    if file_format and check_format(file_format) != out.suffix.casefold():
         message = _("{path} does not fit the format {form}. Leave the format out, or choose another name.")
         raise UserInputError(message.format(path=out, form=file_format))
     check_file(out, overwrite, inputs)
@@ -49,11 +49,11 @@ def check(
 
 
 def check_format(name: str) -> str:
-    """Return the name of a format. Raise UserInputError for an unknown one."""
-    if name not in TEXT_FORMATS:
+    """Return the suffix of a format that is text. Raise UserInputError for an unknown one."""
+    if name not in FORMATS:
         message = _("Unknown format: {name}. The formats are {formats}.")
-        raise UserInputError(message.format(name=name, formats=join_list(TEXT_FORMATS)))
-    return name
+        raise UserInputError(message.format(name=name, formats=join_list(FORMATS)))
+    return FORMATS[name]
 
 
 def write(document: Document, out: Path, overwrite: bool) -> None:
@@ -64,4 +64,5 @@ def write(document: Document, out: Path, overwrite: bool) -> None:
 
 def echo_document(document: Document, file_format: str) -> None:
     """Print a document on stdout. Raise UserInputError for an unknown format."""
-    echo(TEXT_FORMATS[check_format(file_format)](document).replace("\r\n", "\n").removesuffix("\n"))
+    text = str(render(document, check_format(file_format)))
+    echo(text.replace("\r\n", "\n").removesuffix("\n"))

@@ -31,12 +31,20 @@ from weibo_tui.cli.output import (
 from weibo_tui.cli.score_card import score_lines
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
-from weibo_tui.engine.hyperparameters import Acceleration, Cleaning, ComputeOptions, DataSplit, Hyperparameters
+from weibo_tui.engine.hyperparameters import (
+    Acceleration,
+    Cleaning,
+    ComputeOptions,
+    DataSplit,
+    Hyperparameters,
+    Scoring,
+)
 from weibo_tui.errors import RunStoppedError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list, join_sentences, ngettext
 from weibo_tui.presentation.default_adapter import compare_with_default
 from weibo_tui.presentation.labels import label_notes
-from weibo_tui.presentation.numbers import per_second
+from weibo_tui.presentation.numbers import figure, per_second, percent
 from weibo_tui.presentation.run_events import compute_setup, describe_event, posts_per_split
 from weibo_tui.progress import Progress, Rate
 
@@ -79,6 +87,7 @@ def train(
     test_data: options.TestData = None,
     cleaning: Cleaning = Cleaning(),
     split: DataSplit = DataSplit(),
+    scoring: Scoring = Scoring(),
     hyper: Hyperparameters = Hyperparameters(),
     acceleration: Acceleration = Acceleration(),
     machine: ComputeOptions = ComputeOptions(),
@@ -118,6 +127,9 @@ def train(
             keep_states=acceleration.keep_states,
             preprocessing=cleaning.version,
             map=label_map or (),
+            baselines=scoring.baselines,
+            seeds=scoring.seeds,
+            keep=scoring.keep,
         )
         follow(workbench, workbench.iter_train(config), json, wait=not now)
 
@@ -125,7 +137,8 @@ def train(
 def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: bool = False) -> None:
     """Show the events of a run: JSON lines, or bars, a line for each epoch and the score card at the end.
 
-    `wait` starts it when no other training is in progress, in any program."""
+    Those of several seeds are runs that follow each other. `wait` starts it when no other training is in progress, in
+    any program."""
     run = ""
     finished: RunFinished | None = None
     try:
@@ -136,12 +149,15 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: boo
             printer = _EventPrinter(bars)
             for event in steps:
                 if isinstance(event, RunStarted):
-                    run = event.run
+                    run, finished = event.run, None
                 if json and not isinstance(event, Progress):
                     echo_json(to_json(event))
                 printer.show(event)
                 if isinstance(event, RunFinished):
                     finished = event
+                    if workbench.missing_seeds(event.run)[1]:
+                        accuracy = percent(figure((event.score or {}).get("accuracy")))
+                        bars.line(_("'{name}': test accuracy {accuracy}.").format(name=event.name, accuracy=accuracy))
     except (InterruptedRunError, KeyboardInterrupt, RunStoppedError):
         if finished is not None:
             hint = _("The run has finished already.")
@@ -149,7 +165,7 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: boo
             hint = _("Stopped with a checkpoint. Resume with: weibo-tui runs resume {run}").format(run=run)
         else:
             hint = _("Stopped before the first step. Nothing was saved.")
-        raise exit_interrupted(hint) from None
+        raise exit_interrupted(join_sentences(*filter(None, (hint, _rest_hint(workbench, run))))) from None
     except WeiboTuiError as error:
         # The disk or the database failed, not the training, so that it can be resumed.
         if run and isinstance(error.__cause__, OSError | sqlite3.Error):
@@ -157,6 +173,21 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: boo
         raise
     assert finished is not None  # the last event of every run that is not interrupted and raises nothing
     _echo_result(workbench, finished, json)
+    if hint := _rest_hint(workbench, finished.run):
+        echo_info(hint)
+
+
+def _rest_hint(workbench: Workbench, run: str) -> str:
+    """Return a sentence on the seeds that are not trained yet, if the run is one of several seeds."""
+    name, seeds = workbench.missing_seeds(run) if run else ("", ())
+    if not seeds:
+        return ""
+    message = ngettext(
+        "Seed {seeds} of '{name}' is left. The same train command continues with it.",
+        "Seeds {seeds} of '{name}' are left. The same train command continues with them.",
+        len(seeds),
+    )
+    return message.format(seeds=join_list(map(str, seeds)), name=name)
 
 
 def _in_slot(
@@ -256,7 +287,7 @@ def evaluate(
     label_map: options.LabelMap = None,
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.presentation.publication.scores import evaluation_document
+    from weibo_tui.presentation.publication.evaluation import evaluation_document
     from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
     list_bad_rows(data or (), columns, bad_rows, overwrite, errors)
@@ -287,4 +318,4 @@ def evaluate(
     if result.errors is not None:
         echo_info(_("Errors written: {path}").format(path=result.errors))
     if out is not None:
-        publication.write(evaluation_document(score, result.adapter, config.data), out, overwrite)
+        publication.write(evaluation_document(result, config.data), out, overwrite)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from weibo_tui.engine.seeds import summary
+from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list, with_note
 from weibo_tui.presentation.numbers import NO_FIGURE, interval, number, percent
+from weibo_tui.presentation.score_parts import score_parts
 
 
 def is_share(figure_name: str) -> bool:
@@ -29,9 +33,26 @@ def mean_and_deviation(values: Sequence[float], figure_name: str) -> str:
 
 
 def mean_interval(values: Sequence[float], figure_name: str) -> str:
-    """Return the 95 % interval of the mean, `94.31% – 94.73%`."""
+    """Return the 95 % interval of the mean, `94.31% – 94.73%`. No figure exceeds 1."""
     found = summary(values)
     low, high = found["low"], found["high"]
     if low is None or high is None:
         return NO_FIGURE
-    return interval((low, high), lambda end: seed_figure(end, figure_name))
+    return interval((max(-1.0, low), min(1.0, high)), lambda end: seed_figure(end, figure_name))
+
+
+def seeds_sentence(score: Mapping[str, Any]) -> str:
+    """Return the accuracy and the macro F1 of trainings with several seeds, empty where there is one training.
+
+    `score` is a score card (`ScoreCard.to_dict`)."""
+    seeds = score_parts(score).seeds
+    if seeds is None:
+        return ""
+    names = {"accuracy": _("accuracy"), "macro_f1": _("macro F1")}
+    figures = [
+        with_note(f"{name} {mean_and_deviation(values, one)}", mean_interval(values, one))
+        for one, name in names.items()
+        if (values := seeds.figures.get(one))
+    ]
+    message = _("{number} seeds, mean ± standard deviation (95% interval of the mean): {figures}.")
+    return message.format(number=len(seeds.seeds), figures=join_list(figures))

@@ -26,6 +26,7 @@ from weibo_tui.engine.hyperparameters import (
     DataSplit,
     Hyperparameters,
     PretrainingHyperparameters,
+    Scoring,
     preset_values,
 )
 from weibo_tui.errors import UserInputError
@@ -40,8 +41,26 @@ from weibo_tui.workbench.labeling_checkpoint import checkpoint_path
 ConfigT = TypeVar("ConfigT", "TrainingConfig", "PretrainingConfig")
 
 _SPLIT = DataSplit()
+_SCORING = Scoring()
 _SIZE = BaseModelSize()
 _FILES = ("data", "validation_data", "test_data")
+
+
+@dataclass(frozen=True, slots=True)
+class SeedGroup:
+    """The trainings that a training of several seeds consists of.
+
+    `id` is the same for trainings that differ in nothing but the seed. The adapter that is kept of `seeds` gets the
+    `name`; see `Scoring.keep`."""
+
+    id: str
+    name: str
+    seeds: tuple[int, ...]
+    keep: str
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        return cls(str(values["id"]), check_name(values["name"]), tuple(map(int, values["seeds"])), str(values["keep"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +71,8 @@ class TrainingConfig:
     instead. A `base` that is a Hugging Face repository is downloaded first,
     unless `offline`. With `keep_states`, the activations below the adapter are computed once and cached on disk.
     `grouping` is the version of `group_posts` that splits the posts, `preprocessing` that of `clean`. `map` are
-    rules for labels (see `label_map.Rules`), None in runs that are older than the field."""
+    rules for labels (see `label_map.Rules`), None in runs that are older than the field. `baselines`, `seeds` and
+    `keep` are those of `Scoring`. A training of several seeds consists of one for each, which has the `group`."""
 
     data: tuple[Path, ...]
     name: str
@@ -73,6 +93,10 @@ class TrainingConfig:
     grouping: int = GROUPING_VERSION
     preprocessing: int = PREPROCESSING
     map: Rules | None = ()
+    baselines: bool = _SCORING.baselines
+    seeds: int = _SCORING.seeds
+    keep: str = _SCORING.keep
+    group: SeedGroup | None = field(default=None, metadata={"internal": True})
 
     def __post_init__(self) -> None:
         _raise_if_errors(self._errors())
@@ -87,6 +111,7 @@ class TrainingConfig:
                 yield _("{name} is {value} and must be between 0 and 0.5").format(name=name, value=getattr(self, name))
         yield from _preprocessing_errors(self.preprocessing)
         yield from DataSplit(split_seed=self.split_seed).problems()
+        yield from Scoring(self.baselines, self.seeds, self.keep).problems()
         yield from self.hyper.problems()
         yield from self.machine.problems()
 
@@ -118,6 +143,7 @@ class TrainingConfig:
                 "labels": None if values["labels"] is None else tuple(values["labels"]),
                 "hyper": Hyperparameters(**values["hyper"]),
                 "machine": ComputeOptions(**values["machine"]),
+                "group": SeedGroup.from_json(values["group"]) if values.get("group") else None,
             }
         )
 
@@ -331,7 +357,8 @@ def from_keywords(config_type: type[ConfigT], keywords: Mapping[str, Any]) -> Co
         if "simplify" in own:
             own["preprocessing"] = Cleaning(_convert("simplify", own.pop("simplify"), False)).version
         keywords = {**(preset_values(str(preset)) if preset else {}), **own}
-    defaults: dict[str, Any] = {item.name: _default(item) for item in fields(config_type)}
+    public = [item for item in fields(config_type) if not item.metadata.get("internal")]
+    defaults: dict[str, Any] = {item.name: _default(item) for item in public}
     places: dict[str, tuple[str, Field[Any]]] = {
         _keyword(part, item): (part, item)
         for part, default in defaults.items()

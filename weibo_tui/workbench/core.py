@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from weibo_tui.datasets.auditing import Audit, audit
 from weibo_tui.datasets.label_map import parse_rules
@@ -33,11 +33,14 @@ from weibo_tui.workbench import (
     comparison,
     downloads,
     evaluation,
+    explanation,
+    faithfulness,
     label_errors,
     labeling,
     prediction,
     pretraining,
     runs,
+    seed_trainings,
     training,
 )
 from weibo_tui.workbench.comparison_result import ComparisonResult
@@ -50,9 +53,11 @@ from weibo_tui.workbench.config import (
     TrainingConfig,
     check_output,
 )
+from weibo_tui.workbench.faithfulness import FaithfulnessConfig
 from weibo_tui.workbench.legacy_project import LegacyProject
 from weibo_tui.workbench.models import ModelLoader
 from weibo_tui.workbench.runs import TrainingSlot
+from weibo_tui.workbench.seeds import SeedRuns, SeedTraining, group_of, pending_trainings
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
@@ -173,18 +178,17 @@ class WorkbenchCore:
     def rename_base(self, old: str, new: str) -> None:
         """Rename a base. Its adapters stay valid, because they refer to it by fingerprint."""
         self.bases.rename(old, new)
-        self._replace("base", old, new)
+        self.models.replace("base", old, new)
 
     def rename_adapter(self, old: str, new: str) -> None:
         """Rename an adapter."""
-        self.adapters.rename(old, new)
-        self._replace("adapter", old, new)
+        self.models.rename_adapter(old, new)
 
     def remove_base(self, name: str) -> None:
         """Delete a base. Raises UserInputError while a training on it is in progress."""
         self._check_unused(name)
         self.bases.remove(name)
-        self._replace("base", name, "")
+        self.models.replace("base", name, "")
 
     def _check_unused(self, base: str) -> None:
         fingerprint = ""
@@ -197,14 +201,7 @@ class WorkbenchCore:
 
     def remove_adapter(self, name: str) -> None:
         """Delete an adapter."""
-        self.adapters.remove(name)
-        self._replace("adapter", name, "")
-
-    def _replace(self, kind: Literal["base", "adapter"], old: str, new: str) -> None:
-        """Drop a removed or renamed model from memory, and `new` takes its place where it was the default."""
-        self.models.evict(bases=kind == "base")
-        if getattr(self.settings, kind) == old:
-            self._save_settings(**{kind: new})
+        self.models.remove_adapter(name)
 
     def _save_settings(self, **changes: str) -> None:
         Settings.save(self.paths, **changes)
@@ -227,6 +224,16 @@ class WorkbenchCore:
             return self.history if (self.settings.history if record is None else record) else None
 
         yield from prediction.predict(self.models, posts, adapter, get_history, source, machine, window)
+
+    def iter_explain(self, post: str, adapter: str = "", *, shapley: bool = False) -> Events:
+        """Explain the prediction of a post: progress, then an `Explanation`; see `Workbench.explain`."""
+        yield (yield from explanation.iter_explain(self.models, post, adapter, shapley=shapley))
+
+    def iter_self_test(self, config: FaithfulnessConfig) -> Events:
+        """Test how faithful the explanations of an adapter are: progress, then a `FaithfulnessResult`.
+
+        The result is kept in the adapter's card, unless that is bundled."""
+        yield from faithfulness.measure(self.models, config)
 
     def peek(self, path: Path, columns: Columns = Columns(), limit: int = 5) -> Preview:
         """Return how a table of posts will be read, and its first `limit` rows, fast enough to run while typing.
@@ -251,14 +258,25 @@ class WorkbenchCore:
 
         Posts that are in the sample of an annotated file are left out, because the adapter is measured on these.
 
-        Not iterating is a pause, and closing the iterator stops with a checkpoint. The default adapter stays.
+        Not iterating is a pause, and closing the iterator stops with a checkpoint. The default adapter stays. With
+        several `seeds`, the runs follow each other, and finished ones are not trained again.
 
         >>> from weibo_tui import Hyperparameters, StepDone, TrainingConfig
         >>> config = TrainingConfig((Path("posts.csv"),), "steps", hyper=Hyperparameters(epochs=1, batch_size=16))
         >>> [event.step for event in wb.iter_train(config) if isinstance(event, StepDone)]
         [1, 2]
         """
-        yield from training.train(self.models, self.runs, self.answers, config)
+        train = training.train if config.seeds == 1 else seed_trainings.train_seeds
+        yield from train(self.models, self.runs, self.answers, config)
+
+    def pending_seeds(self, config: TrainingConfig) -> tuple[SeedTraining, ...]:
+        """Return the trainings of the seeds of `config` that are not finished yet."""
+        return pending_trainings(self.models, self.runs, config)
+
+    def missing_seeds(self, run_id: str) -> tuple[str, tuple[int, ...]]:
+        """Return the name of the training of several seeds that a run belongs to, and the seeds that it lacks."""
+        group = group_of(self.runs.get(run_id))
+        return ("", ()) if group is None else (group.name, SeedRuns(self.models, self.runs, group).missing)
 
     def iter_check_data(self, config: TrainingConfig) -> Events:
         """Read the files of a training. Raises UserInputError where they cannot be trained on."""

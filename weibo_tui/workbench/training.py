@@ -23,6 +23,7 @@ from weibo_tui.storage.answers import Answers, SampleTexts
 from weibo_tui.storage.runs import Run, Runs
 from weibo_tui.text.emoticons import without_emoticons
 from weibo_tui.text.keys import text_key
+from weibo_tui.workbench.baselines import compare_with_baselines
 from weibo_tui.workbench.config import TrainingConfig
 from weibo_tui.workbench.downloads import download_base
 from weibo_tui.workbench.evaluation import score_posts
@@ -36,6 +37,7 @@ from weibo_tui.workbench.runs import (
 )
 from weibo_tui.workbench.score_parts import post_files
 from weibo_tui.workbench.scratch_arrays import array_allocator
+from weibo_tui.workbench.seeds import SeedRuns, seed_runs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,8 +73,11 @@ def train(models: ModelLoader, runs: Runs, answers: Answers, config: TrainingCon
         card = yield from download_base(models, config.base)
         config = replace(config, base=card.name)
     config = replace(config, base=models.base_name(config.base))
-    last_answer = answers.last_id()
+    seeds = None if config.group is None else SeedRuns(models, runs, config.group)
+    last_answer = answers.last_id() if seeds is None or seeds.last_answer is None else seeds.last_answer
     prepared = yield from _prepare(models, config, answers.sample_texts(last_answer))
+    if seeds is not None:
+        seeds.check_comparable(prepared.dataset.digest, prepared.base.card.fingerprint)
     config = replace(config, machine=resolved_options(prepared.compute), split_seed=config.seed_of_split)
     stored = {
         "plan": config.to_json(),
@@ -82,7 +87,7 @@ def train(models: ModelLoader, runs: Runs, answers: Answers, config: TrainingCon
     }
     run = runs.create(KIND, config.name, stored)
     with runs.lock(run.id), run_session(runs, run, prepared.trainer, config.checkpoint_seconds) as session:
-        yield from _run(models, config, prepared, session)
+        yield from _run(models, runs, config, prepared, session)
 
 
 def resume(models: ModelLoader, runs: Runs, answers: Answers, run: Run) -> Iterator[object]:
@@ -108,7 +113,7 @@ def resume(models: ModelLoader, runs: Runs, answers: Answers, run: Run) -> Itera
             message = _("Base '{base}' has changed since run {run} started. Start a new run.")
             raise UserInputError(message.format(base=config.base, run=run.id))
         with run_session(runs, run, prepared.trainer, config.checkpoint_seconds, resumed=True) as session:
-            yield from _run(models, config, prepared, session)
+            yield from _run(models, runs, config, prepared, session)
 
 
 def load_data(config: TrainingConfig, samples: Sequence[SampleTexts]) -> Generator[Progress, None, Dataset]:
@@ -286,7 +291,7 @@ def _encode(
 
 
 def _run(
-    models: ModelLoader, config: TrainingConfig, prepared: PreparedTraining, session: RunSession
+    models: ModelLoader, runs: Runs, config: TrainingConfig, prepared: PreparedTraining, session: RunSession
 ) -> Iterator[Event]:
     import numpy as np
 
@@ -317,8 +322,16 @@ def _run(
     training_texts = np.concatenate([texts[split.train], texts[split.validation]])
     card = models.adapters.save(trainer.adapter, card, config.overwrite, training_texts)
     best_epoch, score = trainer.state.best_epoch, card.score
-    summary = {"best_epoch": best_epoch, "score": score}
-    yield session.finish(card.name, models.adapters.path(card.name), summary, best_epoch, score)
+    summary = {"best_epoch": best_epoch, "validation_f1": trainer.state.best_f1, "score": score}
+    finished = session.finish(card.name, models.adapters.path(card.name), summary, best_epoch, score)
+    if config.group is not None:
+        with seed_runs(models, runs, config.group) as seeds:
+            # Of the plan, because a resume may have set it for the run's own adapter.
+            kept = seeds.complete(bool(session.run.plan["plan"]["overwrite"]))
+        if kept is not None:
+            path = str(models.adapters.path(kept.name))
+            finished = replace(finished, name=kept.name, path=path, score=kept.score)
+    yield finished
 
 
 def _evaluate(
@@ -348,7 +361,7 @@ def _evaluate(
         preprocessing=config.preprocessing,
         temperature=fit_temperature(logits, held_out.labels),
     )
-    score, _predictions = yield from score_posts(
+    score, predictions = yield from score_posts(
         classifier,
         [dataset.posts[index] for index in split.test],
         words,
@@ -356,6 +369,9 @@ def _evaluate(
         dataset.names,
         files=post_files(dataset, split.test),
     )
+    if config.baselines:
+        baselines = yield from compare_with_baselines(dataset, split, config.preprocessing, predictions, words)
+        score = replace(score, baselines=baselines)
     shape = trainer.adapter.config
     return AdapterCard(
         name=config.name,

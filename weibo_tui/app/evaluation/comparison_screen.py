@@ -15,6 +15,7 @@ from weibo_tui.app.evaluation.comparison_lines import figure_lines
 from weibo_tui.app.evaluation.comparison_posts import ComparedPostsPane, ComparedPostsScreen, number_of_posts
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
 from weibo_tui.app.formatting import label_content, safe_content, safe_line
+from weibo_tui.app.forms.document_export import export_document
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.services.jobs import Job
@@ -24,6 +25,7 @@ from weibo_tui.display_names import display_name
 from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.comparison import pair_name, rater_name
+from weibo_tui.presentation.publication.comparison import comparison_document
 from weibo_tui.workbench import ComparisonConfig, ComparisonResult, PairComparison
 
 
@@ -162,6 +164,7 @@ class ComparisonScreen(FormScreen[None]):
         working = {
             "stop": self.comparison.job.outcome is None,
             "list_posts": result is not None and bool(result.disagreements),
+            "export": result is not None and bool(result.n),
             "write": result is not None and bool(result.disagreements),
             "turn_pair": result is not None and len(result.pairs) > 1,
         }
@@ -187,6 +190,16 @@ class ComparisonScreen(FormScreen[None]):
             self.query_one(ComparedPostsPane).list.focus()
         else:
             self.app.push_screen(ComparedPostsScreen(ComparedPostsPane(self._shown[0])))
+
+    def action_export(self) -> None:
+        self.run_task(self._export(), group="write", exclusive=True)
+
+    async def _export(self) -> None:
+        result, _pair = self._shown
+        name = f"{result.path.stem}-comparison.html"
+        path = await export_document(self.app, comparison_document(result), name, [result.path])
+        if path is not None:
+            self.show_message(_("Written: {path}").format(path=path), "success")
 
     def action_write(self) -> None:
         self.run_task(self._write(), group="write", exclusive=True)

@@ -101,6 +101,17 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         return self._corner or _("actual ↓ pred. →")
 
     @property
+    def full_width(self) -> int:
+        """The width in which all columns are in view."""
+        name = min(max(self._longest_name, cell_len(self._corner_text)), _MAX_NAME_WIDTH) + 1
+        return name + len(self._names) * max(_MIN_WIDTH, self._max_digits + 3)
+
+    @property
+    def full_height(self) -> int:
+        """The height in which all rows are in view."""
+        return len(self._names) + 1
+
+    @property
     def _name_width(self) -> int:
         longest = max(self._longest_name, cell_len(self._corner_text))
         return min(longest, _MAX_NAME_WIDTH, max(10, self.size.width // 3)) + 1

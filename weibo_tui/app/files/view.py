@@ -225,6 +225,9 @@ class FileView(Container):
             self.app.copy_to_clipboard(self.browser.row.text)
             get_app(self).show_message(_("Copied the post."), "success")
 
+    def action_explain(self) -> None:
+        self.browser.explain_row()
+
     # ---- corrections
 
     def on_key(self, event: events.Key) -> None:
@@ -360,6 +363,7 @@ class FileView(Container):
             "uncorrect": any(row.human_source == "answer" for row in browser.selected),
             "mark": row is not None,
             "copy": row is not None,
+            "explain": browser.explained_post is not None,
             "unmark": bool(browser.marked),
             "export": row is not None and not self.is_exporting,
             "annotate": bool(browser.info.rows),

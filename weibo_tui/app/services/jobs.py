@@ -37,6 +37,7 @@ Kind = Literal[
     "open",
     "report",
     "estimate",
+    "explaining",
 ]
 
 ALERT_SECONDS = 15.0

@@ -43,7 +43,7 @@ def interval_plot(
     shown = [] if own_scales else [*_percentages(common, len(rows), zero)]
     for at, row in enumerate(rows):
         shown.append(_row(row, _TOP + _ROW * at, _scale([row], False) if own_scales else common))
-    height = max(PANEL[1], bottom + (0 if own_scales else _BOTTOM))
+    height = bottom + (0 if own_scales else _BOTTOM)
     return Picture(name, title, PANEL[0], height, heading(title, notes) + "".join(shown))
 
 

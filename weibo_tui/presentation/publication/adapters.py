@@ -18,7 +18,7 @@ def adapters_document(cards: Sequence[AdapterCard]) -> Document:
     """Return all of one adapter's card, or a table with a row for each of several."""
     if len(cards) == 1:
         title = _("Adapter {name}").format(name=cards[0].name)
-        return score_document(cards[0].score, title, [*adapter_facts(cards[0])], asdict(cards[0]))
+        return score_document(cards[0].score, title, [*adapter_facts(cards[0])], value=asdict(cards[0]))
     same = len({test_posts(card) for card in cards}) == 1
     note = (
         _("All adapters were tested on the same posts.")

@@ -76,40 +76,38 @@ class Document:
         """Write the document in the format that the suffix of the file names. Raise the errors of `check_file`."""
         out = Path(path)
         check_file(out, overwrite)
-        content = by_suffix(out)(self)
+        suffix = out.suffix.casefold()
+        content = render(self, suffix)
         if isinstance(content, str):
             # With a byte-order mark, so that a spreadsheet reads Chinese.
-            content = content.encode("utf-8-sig" if out.suffix.casefold() == ".csv" else "utf-8", "backslashreplace")
+            content = content.encode("utf-8-sig" if suffix == ".csv" else "utf-8", "backslashreplace")
         with open_output(out, "wb", overwrite=overwrite) as file:
             file.write(content)
 
 
-TEXT_FORMATS: Mapping[str, Callable[[Document], str]] = {
-    "md": Document.to_markdown,
-    "latex": Document.to_latex,
-    "csv": Document.to_csv,
-    "json": Document.to_json,
-    "html": Document.to_html,
-}
-"""Formats that are text, by their names."""
-_SUFFIXES: Mapping[str, Callable[[Document], str | bytes]] = {
-    **{f".{name}": render for name, render in TEXT_FORMATS.items() if name != "latex"},
+_RENDERERS: Mapping[str, Callable[[Document], str | bytes]] = {
+    ".md": Document.to_markdown,
     ".tex": Document.to_latex,
+    ".csv": Document.to_csv,
+    ".json": Document.to_json,
+    ".html": Document.to_html,
     ".svg": Document.to_svg,
     ".png": Document.to_png,
 }
+SUFFIXES = tuple(_RENDERERS)
+FORMATS = {"md": ".md", "latex": ".tex", "csv": ".csv", "json": ".json", "html": ".html"}
+"""Suffixes of the formats that are text, by the names of these."""
 
 
-def by_suffix(path: Path) -> Callable[[Document], str | bytes]:
-    """Return the method for the format that the suffix of a file names. Raise UserInputError for any other."""
-    render = _SUFFIXES.get(path.suffix.casefold())
-    if render is None:
-        message = _("{path} does not end in the name of a format. Choose one of {suffixes}.")
-        raise UserInputError(message.format(path=path, suffixes=join_list(_SUFFIXES)))
-    return render
+def render(document: Document, suffix: str) -> str | bytes:
+    """Return a document in the format of a suffix, one of `SUFFIXES`."""
+    return _RENDERERS[suffix](document)
 
 
 def check_file(path: Path, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
-    """Raise UserInputError unless a document can be written to a file: see `by_suffix` and `atomic.check_output`."""
-    by_suffix(path)
+    """Raise UserInputError unless a document can be written to a file: its suffix names a format, and see
+    `atomic.check_output`."""
+    if path.suffix.casefold() not in SUFFIXES:
+        message = _("{path} does not end in the name of a format. Choose one of {suffixes}.")
+        raise UserInputError(message.format(path=path, suffixes=join_list(SUFFIXES)))
     check_output(path, overwrite, inputs)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from weibo_tui.presentation.publication.parts import Part, Table
+from weibo_tui.presentation.publication.parts import Facts, Part, Table
 from weibo_tui.text.terminal import sanitize
 
 _PREAMBLE = r"""% Preamble: \usepackage{booktabs}
@@ -47,6 +47,8 @@ def _parts(title: str, parts: Iterable[Part]) -> Iterator[str]:
     for part in parts:
         if isinstance(part, Table):
             yield _table(part, title)
+        elif isinstance(part, Facts):
+            yield _facts(part, title)
         elif isinstance(part, str):
             yield f"% {' '.join(sanitize(part).split())}\n"
 
@@ -54,16 +56,23 @@ def _parts(title: str, parts: Iterable[Part]) -> Iterator[str]:
 def _table(table: Table, title: str) -> str:
     caption = ": ".join(escape(one) for one in (title, table.title) if one)
     columns = "l" + "r" * (len(table.header) - 1)
-    head, *body = (" & ".join(map(escape, row)) + r" \\" for row in (table.header, *table.rows))
+    return _tabular(caption, columns, [table.header], table.rows)
+
+
+def _facts(facts: Facts, title: str) -> str:
+    # A wide column breaks its lines.
+    return _tabular(escape(title), r"lp{0.7\linewidth}", [], facts.pairs)
+
+
+def _tabular(caption: str, columns: str, header: Iterable[Sequence[str]], rows: Iterable[Sequence[str]]) -> str:
+    head, body = ([" & ".join(map(escape, row)) + r" \\" for row in part] for part in (header, rows))
     lines = [
         r"\begin{table}",
         r"  \centering",
         rf"  \caption{{{caption}}}",
         rf"  \begin{{tabular}}{{{columns}}}",
         r"    \toprule",
-        f"    {head}",
-        r"    \midrule",
-        *(f"    {row}" for row in body),
+        *(f"    {row}" for row in [*head, *([r"\midrule"] if head else []), *body]),
         r"    \bottomrule",
         r"  \end{tabular}",
         r"\end{table}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from weibo_tui.presentation.publication.parts import Part, Table
+from weibo_tui.presentation.publication.parts import Facts, Part, Table
 from weibo_tui.text.terminal import sanitize
 
 # All that begins a link, a picture, an emphasis, a tag, an entity, code, mathematics, a mention or a cell.
@@ -26,6 +26,8 @@ def _parts(parts: Iterable[Part]) -> Iterator[str]:
     for part in parts:
         if isinstance(part, Table):
             yield _table(part)
+        elif isinstance(part, Facts):
+            yield "".join(f"- {escape(name)}: {escape(value)}\n" for name, value in part.pairs)
         elif isinstance(part, str):
             yield escape(part) + "\n"
 

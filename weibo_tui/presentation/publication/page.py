@@ -9,7 +9,7 @@ from pathlib import Path
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import language_tag
 from weibo_tui.presentation.pictures.svg import Picture
-from weibo_tui.presentation.publication.parts import Part, Table
+from weibo_tui.presentation.publication.parts import Facts, Part, Table
 from weibo_tui.text import html
 from weibo_tui.text.html import escape
 from weibo_tui.version import __version__
@@ -40,6 +40,11 @@ def _parts(parts: Iterable[Part]) -> Iterator[str]:
         for part in group:
             if isinstance(part, str):
                 yield f"<p>{escape(part, _MAX_SENTENCE)}</p>"
+            elif isinstance(part, Facts):
+                pairs = (
+                    f"<dt>{escape(name)}</dt><dd>{escape(value, _MAX_SENTENCE)}</dd>" for name, value in part.pairs
+                )
+                yield f"<dl>{''.join(pairs)}</dl>"
             elif isinstance(part, Table):
                 title = f"<h3>{escape(part.title)}</h3>" if part.title else ""
                 yield f'{title}<div class="wide">{html.table(part.rows, part.header)}</div>'

@@ -12,7 +12,7 @@ from weibo_tui.presentation.pictures.svg import Picture
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of texts. The first cell of a row is its heading."""
+    """A table of figures as texts. The first cell of a row is its heading."""
 
     title: str
     header: Sequence[str]
@@ -29,5 +29,12 @@ class Table:
         return Table(self.title, chosen[0], chosen[1:])
 
 
-Part: TypeAlias = Table | Picture | str
-"""A table, a picture, or a sentence."""
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names with their texts, which describe something."""
+
+    pairs: Sequence[tuple[str, str]]
+
+
+Part: TypeAlias = Table | Facts | Picture | str
+"""A part of a document; a text is a sentence."""

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list, with_note
+from weibo_tui.locale import with_note
 from weibo_tui.presentation.baselines import baseline_name
 from weibo_tui.presentation.numbers import NO_FIGURE, interval, number, p_value, percent, signed_points
 from weibo_tui.presentation.pictures.score_card import score_pictures
 from weibo_tui.presentation.publication.document import Document
-from weibo_tui.presentation.publication.parts import Part, Table
+from weibo_tui.presentation.publication.parts import Facts, Part, Table
 from weibo_tui.presentation.publication.spreadsheet import all_posts, score_numbers
-from weibo_tui.presentation.score_card import ScoreFigures, score_figures
+from weibo_tui.presentation.score_card import ScoreFigures, score_figures, with_null
 from weibo_tui.presentation.score_parts import Baseline, ScoreParts, Seeds, Subset, score_parts
 from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval, seed_figure
 
@@ -25,20 +24,19 @@ LINEAR = "linear"
 
 
 def score_document(
-    score: Score, title: str, facts: Sequence[tuple[str, str]] = (), value: Mapping[str, Any] | None = None
+    score: Score,
+    title: str,
+    facts: Sequence[tuple[str, str]] = (),
+    note: str = "",
+    value: Mapping[str, Any] | None = None,
 ) -> Document:
-    """Return all of a score card (`ScoreCard.to_dict`). `facts` are about the adapter, `value` is instead of the score
-    in JSON."""
-    about = [Table("", facts[0], facts[1:])] if facts else []
+    """Return all of a score card (`ScoreCard.to_dict`), with facts about the adapter and a note on the score.
+
+    `value` is instead of the score in JSON."""
+    about = [Facts(facts)] if facts else []
     main, *details = score_tables(score)
-    content: list[Part] = [*about, main, *score_pictures(score), *details]
+    content: list[Part] = [*about, main, *([note] if note else []), *score_pictures(score), *details]
     return Document(title, content, [*score_numbers(title, score)], score if value is None else value)
-
-
-def evaluation_document(score: Score, adapter: str, data: Sequence[Path]) -> Document:
-    """Return the score card of an adapter on files."""
-    title = _("{adapter} on {files}").format(adapter=adapter, files=join_list(path.name for path in data))
-    return score_document(score, title)
 
 
 def score_tables(score: Score) -> Iterator[Table]:
@@ -74,14 +72,6 @@ def _figures(figures: ScoreFigures, parts: ScoreParts) -> Iterator[tuple[str, st
     yield "Brier", figures.brier, ""
     if parts.augrc is not None:
         yield "AUGRC", number(parts.augrc, 4), ""
-
-
-def with_null(ece: str, parts: ScoreParts) -> str:
-    """Return an ECE with the mean and the 95th percentile of a perfectly calibrated model's."""
-    if parts.ece_null is None:
-        return ece
-    mean, limit = map(number, parts.ece_null)
-    return with_note(ece, _("perfectly calibrated: {mean}, 95% below {limit}").format(mean=mean, limit=limit))
 
 
 def _confusion(figures: ScoreFigures) -> Table:
