@@ -116,6 +116,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("evaluation.previous", "p", "turn(-1)", N_("Previous page"), shown=False),
         Key("evaluation.stop", "s", "stop", N_("Stop")),
         Key("evaluation.export", "x", "export", N_("Export")),
+        Key("evaluation.compare", "c", "compare", N_("Compare")),
         Key("evaluation.write", "w", "write", N_("Export errors")),
     ),
     "comparison": (
@@ -128,6 +129,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
     "compared_post": (
         Key("compared_post.correct", "l,1,2,3,4,5,6,7,8,9", "correct", N_("Correct")),
         Key("compared_post.uncorrect", "0", "uncorrect", N_("Remove the correction"), shown=False),
+        Key("compared_post.explain", "w", "explain", N_("Why")),
         Key("compared_post.copy", "c", "copy", N_("Copy")),
     ),
     "matrix": (

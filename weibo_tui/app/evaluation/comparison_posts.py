@@ -15,7 +15,9 @@ from weibo_tui.app.base import FormScreen, get_app
 from weibo_tui.app.evaluation.posts_screen import BAR_CELLS, MAX_CHARACTERS, PAGE, PREFETCH
 from weibo_tui.app.formatting import bar, label_color, label_content, post_content, safe_line
 from weibo_tui.app.keymap import bindings
+from weibo_tui.app.services.explanations import ExplainedPost
 from weibo_tui.app.services.jobs import Job
+from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
 from weibo_tui.app.widgets.label_dialog import LabelDialog, correction_message
 from weibo_tui.app.widgets.label_keys import LabelKeys, pressed_digit
 from weibo_tui.app.widgets.line_list import LineList
@@ -104,6 +106,9 @@ class ComparedPostsPane(Vertical):
         self._result, self._pair, self._cell = result, pair, cell
         self._posts: Iterator[ComparedPost] = result.posts(pair, cell)
         self._fetching = False
+        self._adapters = [rater.name for rater in result.raters if rater.kind == "adapter"]
+        self._explained = 0
+        """Place of the adapter whose prediction is explained."""
 
     def compose(self) -> Iterable[Widget]:
         yield Static(self._heading(), classes="heading")
@@ -180,7 +185,7 @@ class ComparedPostsPane(Vertical):
         return True
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("correct", "copy", "uncorrect"):
+        if action in ("correct", "copy", "explain", "uncorrect"):
             has_post = bool(self.query(ComparedPostList)) and self.list.post is not None
             return has_post and (action != "uncorrect" or self._is_corrected)
         return super().check_action(action, parameters)
@@ -189,6 +194,23 @@ class ComparedPostsPane(Vertical):
         if (post := self.list.post) is not None:
             self.app.copy_to_clipboard(post.text)
             get_app(self).show_message(_("Copied the post."), "success")
+
+    # ---- explanations
+
+    def action_explain(self) -> None:
+        """Explain the prediction of the first adapter. The next explanation is that of the next adapter."""
+        if (post := self.list.post) is not None:
+            self._explained = 0
+            self.app.push_screen(ExplanationScreen(ExplainedPost(post.text, self._adapters[0]), self._turn))
+
+    def _turn(self, step: int) -> ExplainedPost | None:
+        """Go to the next adapter in a direction, then to the next post, among those that are loaded."""
+        posts, adapters = self.list, self._adapters
+        place, explained = divmod(posts.cursor * len(adapters) + self._explained + step, len(adapters))
+        if not 0 <= place < len(posts.posts):
+            return None
+        posts.cursor, self._explained = place, explained
+        return ExplainedPost(posts.posts[place].text, adapters[explained])
 
     # ---- corrections
 
@@ -237,8 +259,8 @@ class ComparedPostsScreen(FormScreen[None]):
 
     HELP_TEXT = N_(
         "Posts with different predictions, surest first: the label of each, then the human label. A digit stores a "
-        "human label of the row, as in Files, and moves on; 0 removes it. The figures of the comparison stay as they "
-        "are, because these posts were not drawn at random."
+        "human label of the row, as in Files, and moves on; 0 removes it. w explains the prediction of each adapter in "
+        "turn. The figures of the comparison stay as they are, because these posts were not drawn at random."
     )
 
     def __init__(self, pane: ComparedPostsPane) -> None:
