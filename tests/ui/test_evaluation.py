@@ -245,6 +245,25 @@ def test_past_evaluations_cells_and_errors_file(
     play(scene, size=(140, 40))
 
 
+def test_score_card_is_exported(furnished: Path, few: Path, tmp_path: Path) -> None:
+    out = tmp_path / "score.tex"
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await evaluate(pilot, few)
+        await pilot.press("x")
+        dialog = await screen_of(pilot, PathDialog)
+        for name, problem in (("score.docx", "Choose one of .md"), (few, "same file")):
+            dialog.query_one(Input).value = str(tmp_path / name)
+            await pilot.press("enter")
+            await until(pilot, lambda: problem in all_text(dialog))  # noqa: B023
+        dialog.query_one(Input).value = str(out)
+        await pilot.press("enter")
+        await message(pilot, f"Written: {out}")
+
+    play(scene, size=(140, 40))
+    assert r"\caption{mood on few.csv}" in out.read_text("utf-8")
+
+
 # ---- running
 
 

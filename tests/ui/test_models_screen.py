@@ -305,12 +305,17 @@ def test_exported_models_are_imported_elsewhere(furnished: Path, tmp_path: Path)
             await page.select(**on)
             await press_for(pilot, "x", PathDialog)
             await answer(pilot, str(tmp_path / "model.rar"))
-            await until(pilot, lambda: ".zip or .tar.gz" in problem(pilot))
+            await until(pilot, lambda: "must end in .zip, .tar.gz" in problem(pilot))
             await answer(pilot, str(path))
             await until(pilot, lambda: "exists" in problem(pilot))
             assert path.read_text() == "precious"
             await pilot.press("enter")
             await message(pilot, f"Written: {path}")
+        await page.select(adapter="mood")
+        await press_for(pilot, "x", PathDialog)
+        await answer(pilot, str(tmp_path / "mood.md"))
+        await message(pilot, "mood.md")
+        assert (tmp_path / "mood.md").read_text("utf-8").startswith("# Adapter mood")
 
         for reason, path in bad_archives(tmp_path).items():
             await open_import(pilot, path)

@@ -8,7 +8,7 @@ import inspect
 import os
 import weakref
 from abc import abstractmethod
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -263,13 +263,17 @@ class BaseApp(TextualApp, inherit_bindings=False):
         Return its job, which the caller starts, or None if the form was closed. `owner` gets the job's messages."""
 
     @abstractmethod
+    async def open_comparison_form(self, adapters: Sequence[str], data: Path | None, owner: MessagePump) -> Job | None:
+        """Ask for a comparison of adapters and open its screen, as `open_evaluation_form` does."""
+
+    @abstractmethod
     async def open_past_evaluation(self) -> None:
-        """Open an evaluation of this session again. Ask which one if there are several."""
+        """Open an evaluation or a comparison of this session again. Ask which one if there are several."""
 
     @property
     @abstractmethod
     def has_evaluations(self) -> bool:
-        """True if there is an evaluation to open again."""
+        """True if there is an evaluation or a comparison to open again."""
 
 
 def get_app(node: DOMNode) -> BaseApp:

@@ -97,6 +97,8 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
     "models": (
         Key("models.use", "u", "use", N_("Set default")),
         Key("models.evaluate", "e", "evaluate", N_("Evaluate")),
+        Key("models.compare", "c", "compare", N_("Compare")),
+        Key("models.mark", "space", "mark", N_("Mark to compare"), shown=False),
         Key("models.train", "t", "train", N_("Train on it")),
         Key("models.get", "g", "get", N_("Download a base"), shown=False),
         Key("models.import", "i", "import", N_("Import")),
@@ -110,9 +112,25 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("models.back", "escape", "back", N_("Back to the list"), shown=False),
     ),
     "evaluation": (
+        Key("evaluation.next", "n", "turn(1)", N_("Next page")),
+        Key("evaluation.previous", "p", "turn(-1)", N_("Previous page"), shown=False),
         Key("evaluation.stop", "s", "stop", N_("Stop")),
         Key("evaluation.export", "x", "export", N_("Export")),
+        Key("evaluation.compare", "c", "compare", N_("Compare")),
         Key("evaluation.write", "w", "write", N_("Export errors")),
+    ),
+    "comparison": (
+        Key("comparison.stop", "s", "stop", N_("Stop")),
+        Key("comparison.list", "d", "list_posts", N_("Disagreements")),
+        Key("comparison.pair", "p", "turn_pair", N_("Next pair")),
+        Key("comparison.export", "x", "export", N_("Export")),
+        Key("comparison.write", "e", "write", N_("Export disagreements")),
+    ),
+    "compared_post": (
+        Key("compared_post.correct", "l,1,2,3,4,5,6,7,8,9", "correct", N_("Correct")),
+        Key("compared_post.uncorrect", "0", "uncorrect", N_("Remove the correction"), shown=False),
+        Key("compared_post.explain", "w", "explain", N_("Why")),
+        Key("compared_post.copy", "c", "copy", N_("Copy")),
     ),
     "matrix": (
         Key("matrix.open", "enter", "open", N_("Show posts")),
@@ -294,6 +312,8 @@ KEY_GROUPS = {
     "models": N_("Models"),
     "evaluation": N_("Evaluation"),
     "matrix": N_("Confusion matrix"),
+    "comparison": N_("Comparison of adapters"),
+    "compared_post": N_("Posts with different predictions"),
     "posts": N_("Lists of posts and figures"),
     "post": N_("One post of a cell"),
     "why": N_("Why a post got its label"),

@@ -88,7 +88,7 @@ def publish_cards(
     file_format: Annotated[
         str,
         typer.Option("--format", metavar="NAME", help=_("Format: md, latex, csv, json or html (default: md).")),
-    ] = "md",
+    ] = "",
     html: Annotated[bool, typer.Option("--html", help=_("The same as --format html."))] = False,
     out: publication.Out = None,
     overwrite: options.Overwrite = False,

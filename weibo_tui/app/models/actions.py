@@ -133,8 +133,9 @@ async def _check_unused(app: BaseApp, inventory: Inventory, entry: ModelEntry) -
 
 def _job_uses(job: Job, item: IntactModel, inventory: Inventory) -> bool:
     if item.kind == "adapter":
-        return job.adapter == item.name
-    bases = [inventory.base_of(adapter.card) for adapter in inventory.adapters if adapter.name == job.adapter]
+        return item.name in (job.adapter, *job.other_adapters)
+    used = (job.adapter, *job.other_adapters)
+    bases = [inventory.base_of(adapter.card) for adapter in inventory.adapters if adapter.name in used]
     return job.base == item.name or any(base is not None and base.name == item.name for base in bases)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -129,6 +129,8 @@ class ModelsScreen(MainScreen):
         allowed = {
             "use": item is not None and not item.default,
             "evaluate": item is not None and item.kind == "adapter",
+            "compare": bool(self._compared),
+            "mark": item is not None and item.kind == "adapter",
             "faithfulness": item is not None and item.kind == "adapter",
             "train": item is not None and item.kind == "base",
             "export": item is not None,
@@ -214,6 +216,27 @@ class ModelsScreen(MainScreen):
             )
             raise UserInputError(message.format(name=item.name, base=item.card.base))
         return item.card
+
+    @property
+    def _compared(self) -> list[str]:
+        """The adapters to compare: the marked ones, otherwise the selected one."""
+        if not self.query(ModelList):
+            return []
+        entry = self.entry
+        selected = [entry.name] if isinstance(entry, ModelItem) and entry.kind == "adapter" else []
+        return self.query_one(ModelList).marked or selected
+
+    def action_mark(self) -> None:
+        """Mark the selected adapter to compare it, or remove its mark."""
+        self.query_one(ModelList).toggle_mark()
+        self.refresh_bindings()
+
+    def action_compare(self) -> None:
+        self._run(partial(self._compare, self._compared))
+
+    async def _compare(self, adapters: Sequence[str]) -> JobRequest | None:
+        job = await self.app.open_comparison_form(adapters, None, self)
+        return None if job is None else JobRequest(job)
 
     def action_last(self) -> None:
         self._run(self.app.open_past_evaluation)

@@ -29,6 +29,7 @@ Kind = Literal[
     "predict",
     "label",
     "evaluate",
+    "compare",
     "audit",
     "export",
     "import",
@@ -60,6 +61,7 @@ class Job:
     base: str = ""
     """Base model and adapter in use. They cannot be deleted or renamed until the job is over."""
     adapter: str = ""
+    other_adapters: tuple[str, ...] = ()
     number: int = field(default_factory=lambda: next(_numbers))
     run: str = ""
     progress: Progress | None = None

@@ -14,7 +14,7 @@ from weibo_tui.presentation.pictures.score_card import score_pictures
 from weibo_tui.presentation.publication.document import Document
 from weibo_tui.presentation.publication.parts import Facts, Part, Table
 from weibo_tui.presentation.publication.spreadsheet import all_posts, score_numbers
-from weibo_tui.presentation.score_card import ScoreFigures, score_figures
+from weibo_tui.presentation.score_card import ScoreFigures, score_figures, with_null
 from weibo_tui.presentation.score_parts import Baseline, ScoreParts, Seeds, Subset, score_parts
 from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval, seed_figure
 
@@ -72,14 +72,6 @@ def _figures(figures: ScoreFigures, parts: ScoreParts) -> Iterator[tuple[str, st
     yield "Brier", figures.brier, ""
     if parts.augrc is not None:
         yield "AUGRC", number(parts.augrc, 4), ""
-
-
-def with_null(ece: str, parts: ScoreParts) -> str:
-    """Return an ECE with the mean and the 95th percentile of a perfectly calibrated model's."""
-    if parts.ece_null is None:
-        return ece
-    mean, limit = map(number, parts.ece_null)
-    return with_note(ece, _("perfectly calibrated: {mean}, 95% below {limit}").format(mean=mean, limit=limit))
 
 
 def _confusion(figures: ScoreFigures) -> Table:
