@@ -42,6 +42,7 @@ TOGETHER = (
     ("matrix", "comparison", "dialog"),
     ("posts", "post", "dialog"),
     ("posts", "compared_post", "dialog"),
+    ("posts", "compared_post", "comparison", "dialog"),
     ("compared_post", "dialog"),
     ("post", "dialog"),
     ("annotate", "dialog"),
@@ -101,7 +102,7 @@ def test_conflicts_are_those_of_the_same_pane() -> None:
     assert names("history.copy", "f") == []  # was changed
     assert names("file.copy", "k") == ["file_table.up"]
     assert names("cards.up", "up") == []  # the prompt's is another pane
-    assert names("app.help", "n") == ["train.new", "why.next", "annotate.note"]
+    assert names("app.help", "n") == ["train.new", "evaluation.next", "why.next", "annotate.note"]
     assert names("form.start", "f2") == ["app.predict"]
 
 
