@@ -18,7 +18,7 @@ _SPLITS = (
 )
 _KINDS = (
     *(N_("pretrain"), N_("predict"), N_("evaluate"), N_("audit"), N_("export"), N_("import"), N_("download")),
-    *(N_("report"), N_("estimate")),
+    *(N_("report"), N_("estimate"), N_("compare")),
 )
 _STATES = (
     *(N_("waiting"), N_("working"), N_("paused"), N_("stopping"), N_("done"), N_("running")),

@@ -21,6 +21,7 @@ from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.settings_file import check_size, read_settings_file
+from weibo_tui.text.probes import DEFAULT_PROBES, MAX_PROBES, parse_probes
 from weibo_tui.text.terminal import truncate
 
 LOCK_SECONDS = 10.0
@@ -94,12 +95,26 @@ class Settings:
         N_("a number from 0 to 1"),
         lambda number: 0 <= number <= 1,
     )
+    explanations: bool = _setting(
+        True,
+        N_("Explanations"),
+        N_("Show in open cards and in details why a post got its label. A key shows it in any case."),
+        N_("true or false"),
+        choices=("true", "false"),
+    )
     history: bool = _setting(
         True,
         N_("History"),
         N_("Record predictions in the history."),
         N_("true or false"),
         choices=("true", "false"),
+    )
+    probe_posts: str = _setting(
+        "",
+        N_("Probe posts"),
+        N_("Up to ten posts, separated by |, that trainings predict at each validation; empty: made-up ones; -: none."),
+        N_("at most ten posts"),
+        lambda text: len(parse_probes(text) or ()) <= MAX_PROBES,
     )
     annotator: str = _setting(
         "", N_("Annotator"), N_("Your name with your annotations; empty: the login name."), N_("a name")
@@ -144,6 +159,12 @@ class Settings:
                 line = f"{name} = {json.dumps(_defaults()[name])}"
                 text = re.sub(rf"^# {re.escape(line)}(?=\r?$)", line, text, count=1, flags=re.MULTILINE)
             atomic_write(paths.settings_file, _with_values(text, values, paths.settings_file).encode())
+
+    @property
+    def probes(self) -> tuple[str, ...]:
+        """The probe posts of new trainings."""
+        probes = parse_probes(self.probe_posts)
+        return DEFAULT_PROBES if probes is None else probes
 
 
 def environment_variable(name: str) -> str:

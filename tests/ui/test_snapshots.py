@@ -124,6 +124,7 @@ def pictures(settled: Path, request: pytest.FixtureRequest) -> dict[str, str]:
 def same_everywhere(home: Path, theme: str, language: str) -> Iterator[None]:
     """Run the block with the same clock and machine everywhere."""
     values = {"TZ": "UTC", "WEIBO_TUI_DEVICE": "cpu", "WEIBO_TUI_DTYPE": "float32", "LANG": "C.UTF-8"}
+    values["WEIBO_TUI_EXPLANATIONS"] = "no"  # they take a while
     values |= {"WEIBO_TUI_THEME": theme, "WEIBO_TUI_HOME": str(home), "WEIBO_TUI_STARTER": str(home / "none")}
     with pytest.MonkeyPatch.context() as patch:
         for widget in (Input, TextArea):

@@ -24,9 +24,13 @@ from weibo_tui.cli.output import (
     run_with_progress,
 )
 from weibo_tui.cli.score_card import score_lines
+from weibo_tui.datasets.containers import expand
+from weibo_tui.datasets.tables import Columns
+from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
+from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list
+from weibo_tui.presentation.faithfulness import faithfulness_sentence
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.presentation.publication.adapters import adapter_facts, adapters_document
 from weibo_tui.registry.cards import AdapterCard
@@ -69,6 +73,9 @@ def show_adapter(name: Name, json: options.Json = False) -> None:
         echo()
         for line in score_lines(card.score):
             echo(line)
+    if sentence := faithfulness_sentence(card.score.get("faithfulness")):
+        echo()
+        echo(_("Explanations   {sentence}").format(sentence=sentence))
 
 
 @adapters.command(
@@ -81,7 +88,7 @@ def publish_cards(
     file_format: Annotated[
         str,
         typer.Option("--format", metavar="NAME", help=_("Format: md, latex, csv, json or html (default: md).")),
-    ] = "md",
+    ] = "",
     html: Annotated[bool, typer.Option("--html", help=_("The same as --format html."))] = False,
     out: publication.Out = None,
     overwrite: options.Overwrite = False,
@@ -176,6 +183,32 @@ def export_adapter(
                 "its predictions may differ from those here."
             )
         )
+
+
+@adapters.command(
+    "faithfulness",
+    cls=Command,
+    help=_("Test the explanations of an adapter on posts, and keep the result in its card."),
+)
+@options.with_hyperparameters
+def measure_faithfulness(
+    name: Name,
+    posts: Annotated[list[Path], typer.Argument(metavar="DATA", help=_("Tables of posts. They need no labels."))],
+    json: options.Json = False,
+    columns: Columns = Columns(),
+    machine: ComputeOptions = ComputeOptions(),
+) -> None:
+    from weibo_tui.workbench.faithfulness import FaithfulnessConfig, FaithfulnessResult
+
+    config = FaithfulnessConfig(tuple(expand(posts, echo_info)), name, columns, machine)
+    stopped = N_("Stopped. Nothing was kept.")
+    result = run_with_progress(lambda workbench: workbench.iter_self_test(config), FaithfulnessResult, stopped)
+    if json:
+        echo_json(result.to_dict())
+    else:
+        echo(faithfulness_sentence(result.to_card()))
+    if not result.kept:
+        echo_info(_("'{name}' is bundled, so the result is not kept in its card.").format(name=name))
 
 
 @adapters.command("rename", cls=Command, help=_("Rename an adapter."))

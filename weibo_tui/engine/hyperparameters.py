@@ -244,7 +244,7 @@ class Acceleration:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """How well founded the score of a new adapter is: comparison with baselines, and trainings with other seeds."""
+    """Options that show how much a score means: comparison with baselines, and trainings with other seeds."""
 
     baselines: bool = _evaluation(
         True,

@@ -93,7 +93,9 @@ class ScoreCard:
 
 
 def _tuples(value: Any) -> Any:
-    """Return JSON lists as tuples; other values, such as dictionaries, unchanged."""
+    """Return JSON lists as tuples, also those in dictionaries."""
+    if isinstance(value, Mapping):
+        return {key: _tuples(item) for key, item in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 

@@ -10,7 +10,7 @@ from math import sqrt
 def summary(values: Sequence[float]) -> dict[str, float | None]:
     """Return `mean`, `sd` (n - 1), and `low` and `high`, the ends of the 95 % interval of the mean by Student's t.
 
-    A single value has a mean only, and without values all are None."""
+    A single value has a mean only. Without values, each is None."""
     if len(values) < 2:
         return {"mean": values[0] if values else None, "sd": None, "low": None, "high": None}
     from scipy.special import stdtrit

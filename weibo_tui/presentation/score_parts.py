@@ -13,6 +13,8 @@ from weibo_tui.presentation.numbers import figure
 
 MAX_ROWS = 200
 """Rows of a part that are read; the program writes at most 100."""
+MAX_COUNT = 10**12
+"""Posts; a card from another program may claim any number."""
 Interval = tuple[float, float]
 PartT = TypeVar("PartT")
 
@@ -157,7 +159,7 @@ def _baseline(row: object) -> Baseline | None:
         accuracy=_share_or_none(accuracy),
         accuracy_ci=_pair(values.get("accuracy_ci")),
         macro_f1=_share_or_none(macro_f1),
-        difference=difference,
+        difference=_signed(difference),
         difference_ci=_pair(values.get("difference_ci")),
         adapter_only=None if adapter_only is None else _count(adapter_only),
         baseline_only=None if baseline_only is None else _count(baseline_only),
@@ -172,7 +174,8 @@ def _seeds(value: object) -> Seeds | None:
     seeds = [int(seed) for seed in map(figure, _sequence(values.get("seeds"))[:MAX_ROWS]) if seed is not None]
     figures = {}
     for name in ("accuracy", "macro_f1", "mcc", "baseline_difference"):
-        numbers = [one for one in map(figure, _sequence(values.get(name))[:MAX_ROWS]) if one is not None]
+        read = (_signed(figure(one)) for one in _sequence(values.get(name))[:MAX_ROWS])
+        numbers = [one for one in read if one is not None]
         if len(numbers) == len(seeds):
             figures[name] = numbers
     kept = figure(values.get("kept"))
@@ -192,8 +195,12 @@ def _figures(row: object, *names: str) -> Iterator[float | None]:
 
 
 def _pair(ends: object) -> tuple[float, float] | None:
-    low, high = [*map(figure, _sequence(ends)[:2]), None, None][:2]
+    low, high = [*(_signed(figure(end)) for end in _sequence(ends)[:2]), None, None][:2]
     return None if low is None or high is None else (low, high)
+
+
+def _signed(value: float | None) -> float | None:
+    return None if value is None else min(max(value, -1.0), 1.0)
 
 
 def _share(value: float | None) -> float:
@@ -205,7 +212,7 @@ def _share_or_none(value: float | None) -> float | None:
 
 
 def _count(value: float | None) -> int:
-    return max(0, int(value or 0))
+    return int(min(max(value or 0, 0), MAX_COUNT))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

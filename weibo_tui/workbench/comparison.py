@@ -40,7 +40,8 @@ def compare(models: ModelLoader, config: ComparisonConfig) -> Iterator[object]:
     if config.disagreements is not None:
         check_output(models.paths, config.disagreements, config.overwrite, [config.data])
     cards = _adapter_cards(models, config.adapters)
-    table = open_labeled_table(config.data, FileOptions(config.columns, config.predicted_column))
+    options = FileOptions(config.columns, config.predicted_column)
+    table = open_labeled_table(config.data, options)
     column = _compared_column(table, config, cards)
     rows = yield from _read(table)
     names = _name_labels(rows, cards, config, column)
@@ -54,6 +55,7 @@ def compare(models: ModelLoader, config: ComparisonConfig) -> Iterator[object]:
     raters, pairs = yield from _measure(models, cards, names, posts, column)
     result = ComparisonResult(
         path=config.data,
+        options=options,
         labels=names.labels,
         other_labels=names.others,
         n=len(posts.texts),

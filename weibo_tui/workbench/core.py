@@ -28,11 +28,13 @@ from weibo_tui.storage.answers import Answers
 from weibo_tui.storage.database import Database, connect_lazily
 from weibo_tui.storage.entries import OLDEST_FIRST
 from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter, HistoryOrder
-from weibo_tui.storage.runs import Runs
+from weibo_tui.storage.runs import Run, Runs
 from weibo_tui.workbench import (
     comparison,
     downloads,
     evaluation,
+    explanation,
+    faithfulness,
     label_errors,
     labeling,
     prediction,
@@ -51,10 +53,19 @@ from weibo_tui.workbench.config import (
     TrainingConfig,
     check_output,
 )
+from weibo_tui.workbench.faithfulness import FaithfulnessConfig
+from weibo_tui.workbench.label_errors import LabelErrorSearch
 from weibo_tui.workbench.legacy_project import LegacyProject
 from weibo_tui.workbench.models import ModelLoader
 from weibo_tui.workbench.runs import TrainingSlot
-from weibo_tui.workbench.seeds import SeedRuns, SeedTraining, group_of, pending_trainings
+from weibo_tui.workbench.seeds import (
+    SeedRuns,
+    SeedTraining,
+    group_of,
+    pending_trainings,
+    seed_configs,
+    sibling_configs,
+)
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
@@ -222,6 +233,16 @@ class WorkbenchCore:
 
         yield from prediction.predict(self.models, posts, adapter, get_history, source, machine, window)
 
+    def iter_explain(self, post: str, adapter: str = "", *, shapley: bool = False) -> Events:
+        """Explain the prediction of a post: progress, then an `Explanation`; see `Workbench.explain`."""
+        yield (yield from explanation.iter_explain(self.models, post, adapter, shapley=shapley))
+
+    def iter_self_test(self, config: FaithfulnessConfig) -> Events:
+        """Test how faithful the explanations of an adapter are: progress, then a `FaithfulnessResult`.
+
+        The result is kept in the adapter's card, unless that is bundled."""
+        yield from faithfulness.measure(self.models, config)
+
     def peek(self, path: Path, columns: Columns = Columns(), limit: int = 5) -> Preview:
         """Return how a table of posts will be read, and its first `limit` rows, fast enough to run while typing.
 
@@ -233,12 +254,13 @@ class WorkbenchCore:
         result = yield from audit(config.data, config.columns, config.labels, label_map=parse_rules(config.map))
         yield AuditResult(result)
 
-    def iter_label_errors(self, config: AuditConfig, out: Path, overwrite: bool = False) -> Events:
+    def iter_label_errors(self, search: LabelErrorSearch) -> Events:
         """List the posts of labeled files whose label is probably wrong as CSV: progress, then `FoundLabelErrors`.
 
-        A linear model of the other posts predicts each post; see `engine.label_errors`."""
-        self.check_output(out, overwrite, config.data)
-        yield from label_errors.write_label_errors(config, out, overwrite)
+        A model of the other posts predicts each post; see `engine.label_errors`. The file opens as a labeled file, with
+        the probable labels as predictions and the given ones as human labels."""
+        self.check_output(search.out, search.overwrite, search.audit.data)
+        yield from label_errors.find_label_errors(self.models, search)
 
     def iter_train(self, config: TrainingConfig) -> Events:
         """Train an adapter, and yield events; the last is `RunFinished`.
@@ -256,9 +278,10 @@ class WorkbenchCore:
         train = training.train if config.seeds == 1 else seed_trainings.train_seeds
         yield from train(self.models, self.runs, self.answers, config)
 
-    def pending_seeds(self, config: TrainingConfig) -> tuple[SeedTraining, ...]:
-        """Return the trainings of the seeds of `config` that are not finished yet."""
-        return pending_trainings(self.models, self.runs, config)
+    def pending_seeds(self, training: TrainingConfig | Run) -> tuple[SeedTraining, ...]:
+        """Return the trainings of several seeds that are not finished yet: those of a config, or of a run's group."""
+        configs = sibling_configs(training) if isinstance(training, Run) else seed_configs(training)
+        return pending_trainings(self.models, self.runs, configs)
 
     def missing_seeds(self, run_id: str) -> tuple[str, tuple[int, ...]]:
         """Return the name of the training of several seeds that a run belongs to, and the seeds that it lacks."""
@@ -289,11 +312,15 @@ class WorkbenchCore:
         yield from pretraining.pretrain(self.models, self.runs, config)
 
     def iter_resume(self, run_id: str, name: str = "") -> Events:
-        """Resume an interrupted, stopped or failed run from its checkpoint, exactly. `name` renames its result."""
+        """Resume an interrupted, stopped or failed run from its checkpoint, exactly. `name` renames its result.
+
+        A finished run of several seeds continues with those that are left."""
         run = self.runs.get(run_id)
         if name and name != run.name:
             run = runs.rename(self.models, self.runs, run, name)
-        if run.kind == training.KIND:
+        if run.state == "finished":
+            yield from seed_trainings.train_rest(self.models, self.runs, self.answers, run)
+        elif run.kind == training.KIND:
             yield from training.resume(self.models, self.runs, self.answers, run)
         else:
             yield from pretraining.resume(self.models, self.runs, run)

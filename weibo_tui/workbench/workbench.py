@@ -34,6 +34,7 @@ from weibo_tui.workbench.config import (
 from weibo_tui.workbench.core import AuditResult, Events, ImportResult
 from weibo_tui.workbench.evaluation import EvaluationResult
 from weibo_tui.workbench.explanation import Explanation
+from weibo_tui.workbench.faithfulness import FaithfulnessConfig, FaithfulnessResult
 from weibo_tui.workbench.frames import FileName, LabeledData, to_path
 from weibo_tui.workbench.labeled_files import LabeledFileMethods
 from weibo_tui.workbench.labeling import LabelingResult
@@ -129,19 +130,48 @@ class Workbench(AnnotationMethods, LabeledFileMethods):
         return Prediction.from_analysis(analysis)
 
     def explain(
-        self, post: str, adapter: str = "", *, label: str = "", machine: ComputeOptions = ComputeOptions()
+        self,
+        post: str,
+        adapter: str = "",
+        *,
+        label: str = "",
+        shapley: bool = False,
+        machine: ComputeOptions = ComputeOptions(),
     ) -> Explanation:
         """Explain the prediction of a post: the weight of each of its parts, and the prediction after each beginning.
 
         `label` is the label to explain: by default `positive` or the second of two labels, otherwise the predicted one.
-        In a notebook, the result is the shaded post.
+        `shapley` adds the Shapley values of the parts, which take more time. In a notebook, the result is the shaded
+        post.
 
         >>> explanation = wb.explain("今天的面真好吃")
         >>> explanation.predicted, explanation.label, len(explanation.curve)
         ('positive', 'positive', 8)
         """
         with blocking.translate_errors():
-            return explanation.explain(self.models, post, adapter, label, machine)
+            return explanation.explain(self.models, post, adapter, label, machine, shapley)
+
+    def self_test(
+        self,
+        data: LabeledData,
+        adapter: str = "",
+        *,
+        text_column: str | None = None,
+        encoding: str | None = None,
+        machine: ComputeOptions = ComputeOptions(),
+        progress: bool = True,
+    ) -> FaithfulnessResult:
+        """Test how faithful the explanations of an adapter are, on the posts of files or of a DataFrame.
+
+        The result is kept in the adapter's card, unless that is bundled.
+
+        >>> result = wb.self_test("posts.csv")
+        >>> result.posts, result.strongest > result.random
+        (40, True)
+        """
+        with frames.labeled_files(data) as files:
+            config = FaithfulnessConfig(files, adapter, Columns(text_column, None, encoding), machine)
+            return blocking.run(self.iter_self_test(config), FaithfulnessResult, progress)
 
     def _predict_many(
         self,

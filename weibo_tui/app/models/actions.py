@@ -20,6 +20,7 @@ from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.models.inventory import IntactModel, Inventory, Kind, ModelEntry, ModelItem
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.services.worker import WorkerThread
+from weibo_tui.datasets.containers import SUFFIXES as TABLE_SUFFIXES
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, ngettext, with_note
@@ -32,6 +33,7 @@ from weibo_tui.storage.runs import Run
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.downloads import BASE, BASE_SIZE, endpoint
 from weibo_tui.workbench.downloads import check_name as check_repository
+from weibo_tui.workbench.faithfulness import FaithfulnessConfig
 from weibo_tui.workbench.legacy_project import LegacyProject
 
 _MAX_NAMES = 6
@@ -131,8 +133,9 @@ async def _check_unused(app: BaseApp, inventory: Inventory, entry: ModelEntry) -
 
 def _job_uses(job: Job, item: IntactModel, inventory: Inventory) -> bool:
     if item.kind == "adapter":
-        return job.adapter == item.name
-    bases = [inventory.base_of(adapter.card) for adapter in inventory.adapters if adapter.name == job.adapter]
+        return item.name in (job.adapter, *job.other_adapters)
+    used = (job.adapter, *job.other_adapters)
+    bases = [inventory.base_of(adapter.card) for adapter in inventory.adapters if adapter.name in used]
     return job.base == item.name or any(base is not None and base.name == item.name for base in bases)
 
 
@@ -177,6 +180,17 @@ async def export_model(app: BaseApp, item: IntactModel, owner: MessagePump) -> J
     base, adapter = (name, "") if item.kind == "base" else ("", name)
     job = Job("export", name, lambda wb: export(wb, name, out, overwrite), owner, base=base, adapter=adapter)
     return JobRequest(job, app.records, done=_("Written: {path}").format(path=out))
+
+
+async def measure_faithfulness(app: BaseApp, item: IntactModel, owner: MessagePump) -> JobRequest | None:
+    """Ask for a table of posts to test the explanations of an adapter on."""
+    question = _("Posts to test the explanations of '{name}' on (a table, without labels too):")
+    dialog = PathDialog(question.format(name=item.name), suffixes=TABLE_SUFFIXES)
+    path = await app.push_screen_wait(dialog)
+    if path is None:
+        return None
+    config = FaithfulnessConfig((path,), item.name)
+    return JobRequest(Job("explaining", item.name, lambda wb: wb.iter_self_test(config), owner, adapter=item.name))
 
 
 async def import_model(app: BaseApp, inventory: Inventory, owner: MessagePump) -> JobRequest | None:

@@ -14,6 +14,7 @@ from textual.widgets import Static
 from weibo_tui.app.formatting import label_color, local_time, safe_content, safe_line
 from weibo_tui.app.models.inventory import CorruptModel, Inventory, ModelEntry, ModelItem
 from weibo_tui.app.widgets.description_list import DescriptionItem, DescriptionList
+from weibo_tui.app.widgets.responsive_text import paragraph
 from weibo_tui.app.widgets.score_blocks import ScorePictures, ScoreTables
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.display_names import label_name
@@ -21,6 +22,7 @@ from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.locale import N_, join_list, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.cleaning import describe_cleaning
+from weibo_tui.presentation.faithfulness import faithfulness_sentence
 from weibo_tui.presentation.numbers import NO_FIGURE, duration, percent, size
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.text.terminal import truncate_cells
@@ -40,6 +42,7 @@ class ModelCard(VerticalScroll):
     ModelCard { padding: 0 2; scrollbar-size-vertical: 1; }
     ModelCard > * { height: auto; }
     ModelCard ScoreView, ModelCard ScorePictures, ModelCard ScoreTables { margin-top: 1; }
+    ModelCard #explanations { margin-top: 1; }
     """
 
     def compose(self) -> ComposeResult:
@@ -47,6 +50,7 @@ class ModelCard(VerticalScroll):
         yield ScoreView()
         yield ScorePictures()
         yield ScoreTables()
+        yield Static(id="explanations")
 
     def show(self, entry: ModelEntry | None, inventory: Inventory) -> None:
         """Show the card of an entry from its top, or nothing."""
@@ -55,6 +59,10 @@ class ModelCard(VerticalScroll):
         score = entry.card.score if isinstance(entry, ModelItem) and isinstance(entry.card, AdapterCard) else {}
         for widget in (self.query_one(ScoreView), self.query_one(ScorePictures), self.query_one(ScoreTables)):
             widget.show(score)
+        sentence = faithfulness_sentence(score.get("faithfulness"))
+        explanations = self.query_one("#explanations", Static)
+        explanations.update(paragraph(sentence))
+        explanations.display = bool(sentence)
         self.scroll_home(animate=False)
 
 

@@ -1,4 +1,4 @@
-"""An estimate with its interval, and several values, each drawn in a line of text."""
+"""Estimates, differences and several values, each drawn in a line of text."""
 
 from __future__ import annotations
 
@@ -34,6 +34,17 @@ def interval_bar(
     if share is not None:
         put(cell(share), SHARE, color)
     return Content.assemble(*zip(signs, styles, strict=True))
+
+
+def difference_bar(width: int, color: str, limit: float, difference: float, low: float, high: float) -> Content:
+    """Return an axis from `-limit` to `limit` of `width` cells with a difference, its interval, and a mark at 0."""
+    low_place, place, high_place = ((value + limit) / (2 * limit) for value in (low, difference, high))
+    line = interval_bar(width, color, None, place, low_place, high_place)
+    middle = round((width - 1) / 2)
+    zero = {"·": "│", "─": "┼"}.get(line.plain[middle])
+    if zero is None:  # an end or the difference itself
+        return line
+    return Content.assemble(line[:middle], (zero, "$text-muted"), line[middle + 1 :])
 
 
 def dots_bar(width: int, color: str, values: Sequence[float], chosen: int | None) -> Content:

@@ -31,7 +31,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What something is, as pairs of a name and a text."""
+    """Names with their texts, which describe something."""
 
     pairs: Sequence[tuple[str, str]]
 

@@ -39,7 +39,7 @@ def all_posts(score: Mapping[str, Any]) -> Row:
 
 def _parts(figures: ScoreFigures, parts: ScoreParts, score: Mapping[str, Any]) -> Iterator[Row]:
     for label in figures.labels:
-        values = score["per_label"].get(label) or {}
+        values = (score.get("per_label") or {}).get(label) or {}
         shares = {one: figure(values.get(one)) for one in ("precision", "recall", "f1")}
         yield {"part": "label", "item": label, "n": figure(values.get("support")), **shares}
     for label, counts in zip(figures.labels, figures.confusion, strict=False):
