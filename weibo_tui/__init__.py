@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         CheckpointSaved,
         Evaluated,
         JournalDelayed,
+        ProbesPredicted,
         RunFinished,
         RunStarted,
         StepDone,
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.faithfulness import FaithfulnessConfig, FaithfulnessResult
     from weibo_tui.workbench.file_caches import ListedFile
     from weibo_tui.workbench.file_export import ExportedFile
-    from weibo_tui.workbench.label_errors import FoundLabelErrors
+    from weibo_tui.workbench.label_errors import FoundLabelErrors, LabelErrorSearch
     from weibo_tui.workbench.labeling import LabelingResult
     from weibo_tui.workbench.opened_file import FileInfo, FileRow, OpenedFile
     from weibo_tui.workbench.report import Report
@@ -79,7 +80,9 @@ _MODULES = {
     "datasets.auditing": "Audit",
     "datasets.labeled_rows": "FileOptions",
     "datasets.tables": "Columns",
-    "engine.events": "BatchHalved CheckpointSaved Evaluated JournalDelayed RunFinished RunStarted StepDone",
+    "engine.events": (
+        "BatchHalved CheckpointSaved Evaluated JournalDelayed ProbesPredicted RunFinished RunStarted StepDone"
+    ),
     "engine.hyperparameters": "ComputeOptions Hyperparameters PretrainingHyperparameters",
     "engine.score_card": "ScoreCard",
     "presentation.publication.document": "Document",
@@ -102,7 +105,7 @@ _MODULES = {
     "workbench.faithfulness": "FaithfulnessConfig FaithfulnessResult",
     "workbench.file_caches": "ListedFile",
     "workbench.file_export": "ExportedFile",
-    "workbench.label_errors": "FoundLabelErrors",
+    "workbench.label_errors": "FoundLabelErrors LabelErrorSearch",
     "workbench.labeling": "LabelingResult",
     "workbench.opened_file": "FileInfo FileRow OpenedFile",
     "workbench.report": "Report",
@@ -151,6 +154,7 @@ __all__ = [
     "ImportResult",
     "ImportedAnnotations",
     "JournalDelayed",
+    "LabelErrorSearch",
     "LabelingConfig",
     "LabelingResult",
     "ListedFile",
@@ -161,6 +165,7 @@ __all__ = [
     "PretrainingConfig",
     "PretrainingHyperparameters",
     "PretrainingResult",
+    "ProbesPredicted",
     "Progress",
     "Rater",
     "Report",

@@ -42,6 +42,7 @@ TOGETHER = (
     ("matrix", "comparison", "dialog"),
     ("posts", "post", "dialog"),
     ("posts", "compared_post", "dialog"),
+    ("posts", "compared_post", "comparison", "dialog"),
     ("compared_post", "dialog"),
     ("post", "dialog"),
     ("annotate", "dialog"),

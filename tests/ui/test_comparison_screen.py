@@ -15,9 +15,17 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from weibo_tui.app.evaluation.comparison_form import ComparisonForm
-from weibo_tui.app.evaluation.comparison_posts import ComparedPostDetails, ComparedPostList, ComparedPostsScreen
+from weibo_tui.app.evaluation.comparison_posts import (
+    ComparedPostDetails,
+    ComparedPostList,
+    ComparedPostsPane,
+    ComparedPostsScreen,
+)
 from weibo_tui.app.evaluation.comparison_screen import ComparisonScreen
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
+from weibo_tui.app.evaluation.form import EvaluationForm
+from weibo_tui.app.evaluation.screen import EvaluationScreen
+from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.workbench import ComparisonResult, Workbench
@@ -77,9 +85,10 @@ def test_marked_adapters_are_compared_on_a_file(compared: Workbench, few: Path, 
         posts = (await screen_of(pilot, ComparedPostsScreen)).query_one(ComparedPostList)
         await until(pilot, lambda: len(posts.posts) == matrix.cell[2])
         await pilot.press("escape", "d")
-        posts = (await screen_of(pilot, ComparedPostsScreen)).query_one(ComparedPostList)
+        posts = screen.query_one(ComparedPostList)  # there is room on the same screen
+        assert posts.has_focus
         await until(pilot, lambda: [post.row for post in posts.posts] == [post.row for post in result.posts()])
-        await pilot.press("escape", "w")
+        await pilot.press("e")
         dialog = await screen_of(pilot, PathDialog)
         dialog.query_one(PathInput).value = str(tmp_path / "differ.csv")
         await pilot.press("enter")
@@ -133,13 +142,56 @@ def test_correction_is_stored_for_the_file(compared: Workbench, few: Path) -> No
     play(scene, size=(100, 30))
 
 
+def test_predictions_of_both_adapters_are_explained_in_turn(compared: Workbench, few: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        _screen, result = await compare(pilot, few, "mood", "other")
+        await pilot.press("d")
+        pane = (await screen_of(pilot, ComparedPostsScreen)).query_one(ComparedPostsPane)
+        await until(pilot, lambda: pane.list.posts)
+        await pilot.press("w")
+        await shows(pilot, "Why: mood", "log odds")
+        await pilot.press("n")
+        await shows(pilot, "Why: other", "log odds")
+        await pilot.press("n")
+        await shows(pilot, "Why: mood", "log odds")
+        assert pane.list.cursor == 1
+        await pilot.press("p", "p", "p")
+        await message(pilot, "No more posts")
+        assert pane.list.cursor == 0
+        assert result.disagreements > 1
+
+    play(scene, size=(100, 30))
+
+
+def test_evaluation_leads_to_a_comparison(compared: Workbench, few: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        page = await ModelsPage.open(pilot)
+        await page.select(adapter="mood")
+        await pilot.press("e")
+        form = await screen_of(pilot, EvaluationForm)
+        form.query_one(FileList).files.append(few)
+        await pilot.press("ctrl+s")
+        evaluation: Any = await screen_of(pilot, EvaluationScreen)
+        await until(pilot, lambda: evaluation.has_class("-done") and not app_of(pilot).jobs)
+        await pilot.press("c")
+        form = await screen_of(pilot, ComparisonForm)
+        assert form.query(PathInput).first().path == few
+        form._fields["adapters"].text = "mood, third"
+        await pilot.press("ctrl+s")
+        screen: Any = await screen_of(pilot, ComparisonScreen)
+        await until(pilot, lambda: screen.has_class("-done") and not app_of(pilot).jobs)
+        assert [rater.name for rater in screen.comparison.result.raters] == ["mood", "third"]
+
+    play(scene, size=(120, 40))
+
+
 def test_file_without_labels_shows_agreement_and_hostile_text(compared: Workbench, tmp_path: Path) -> None:
     texts = [f"{HOSTILE}{letter * 3}" for letter in "天地人你我他大小多少上下"]
     data = write(tmp_path / "posts.csv", "text", [(text,) for text in texts])
 
     async def scene(pilot: Pilot[None]) -> None:
         screen, result = await compare(pilot, data, "mood", "other", "third")
-        assert "no human labels" in str(screen.query_one(".notes", Static).render())
+        assert "no human labels" in text_of(screen, "#figures")
         assert "McNemar" not in drawn(pilot)
         assert "agree on" in text_of(screen, "#figures")
         assert result.disagreements

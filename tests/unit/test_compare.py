@@ -200,7 +200,7 @@ def test_file_without_readable_posts_is_refused(many: Workbench, tmp_path: Path)
 
 
 def test_result_is_shown_in_notebooks_escaped(many: Workbench, few: Path) -> None:
-    with pytest.warns(UserWarning, match="no record"):
+    with pytest.warns(UserWarning, match="unknown for mood, other"):
         result = many.compare(few, ["mood", "other"], machine=models.MACHINE, progress=False)
     [pair] = result.pairs
     shown = result._repr_html_()

@@ -116,6 +116,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("evaluation.previous", "p", "turn(-1)", N_("Previous page"), shown=False),
         Key("evaluation.stop", "s", "stop", N_("Stop")),
         Key("evaluation.export", "x", "export", N_("Export")),
+        Key("evaluation.compare", "c", "compare", N_("Compare")),
         Key("evaluation.write", "w", "write", N_("Export errors")),
     ),
     "comparison": (
@@ -123,11 +124,12 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("comparison.list", "d", "list_posts", N_("Disagreements")),
         Key("comparison.pair", "p", "turn_pair", N_("Next pair")),
         Key("comparison.export", "x", "export", N_("Export")),
-        Key("comparison.write", "w", "write", N_("Export disagreements")),
+        Key("comparison.write", "e", "write", N_("Export disagreements")),
     ),
     "compared_post": (
         Key("compared_post.correct", "l,1,2,3,4,5,6,7,8,9", "correct", N_("Correct")),
         Key("compared_post.uncorrect", "0", "uncorrect", N_("Remove the correction"), shown=False),
+        Key("compared_post.explain", "w", "explain", N_("Why")),
         Key("compared_post.copy", "c", "copy", N_("Copy")),
     ),
     "matrix": (
@@ -284,6 +286,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("file.uncertain", "U", "only('uncertain')", N_("Uncertain only")),
         Key("file.disagreeing", "D", "only('disagreeing')", N_("Human ≠ model only")),
         Key("file.explain", "w", "explain", N_("Why the post got its label"), shown=False),
+        Key("file.label_errors", "L", "label_errors", N_("Find wrong labels"), shown=False),
         Key("file.train", "t", "train", N_("Train on the answers"), shown=False),
         Key("file.measure", "m", "measure", N_("Measure adapters on the sample"), shown=False),
         Key("file.distinct", "T", "only('distinct')", N_("Each text once"), shown=False),

@@ -18,7 +18,6 @@ from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import label_name
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext
 from weibo_tui.presentation.numbers import NO_FIGURE, interval, number, p_value, percent, signed_points
 
 if TYPE_CHECKING:
@@ -137,11 +136,7 @@ def _echo_disagreements(result: ComparisonResult) -> None:
     from weibo_tui.presentation.comparison import rater_name
 
     echo()
-    message = ngettext(
-        "{count} of {n} posts with different predictions, surest first:",
-        "{count} of {n} posts with different predictions, surest first:",
-        result.disagreements,
-    )
+    message = _("{count} of {n} posts with different predictions, surest first:")
     echo(message.format(count=f"{result.disagreements:,}", n=f"{result.n:,}"))
     label = [_("label")] if result.has_labels else []
     header = [_("row"), *label, *map(rater_name, result.raters), _("post")]

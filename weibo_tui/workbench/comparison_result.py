@@ -13,7 +13,7 @@ from weibo_tui import atomic
 from weibo_tui.datasets.labeled_rows import FileOptions
 from weibo_tui.engine.score_card import Interval, ScoreCard
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext
+from weibo_tui.locale import join_list, ngettext
 from weibo_tui.storage.export import write_csv
 from weibo_tui.text import html
 
@@ -155,17 +155,19 @@ class ComparisonResult:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Return sentences about overlap with training data, which makes a score optimistic."""
-        return tuple(filter(None, (self._overlap(rater) for rater in self.raters))) if self.has_labels else ()
+        if not self.has_labels:
+            return ()
+        adapters = [rater for rater in self.raters if rater.kind == "adapter"]
+        warnings = [self._overlap(rater) for rater in adapters if rater.seen_in_training]
+        if unknown := [rater.name for rater in adapters if rater.seen_in_training is None]:
+            message = _(
+                "Overlap with the training data is unknown for {adapters}. Make sure that no adapter was trained on "
+                "these posts."
+            )
+            warnings.append(message.format(adapters=join_list(unknown)))
+        return tuple(warnings)
 
     def _overlap(self, rater: Rater) -> str:
-        if rater.kind == "column" or rater.seen_in_training == 0:
-            return ""
-        if rater.seen_in_training is None:
-            message = _(
-                "Overlap with the training data is unknown, because adapter '{adapter}' has no record of it. Make sure "
-                "that it was not trained on these posts."
-            )
-            return message.format(adapter=rater.name)
         message = _(
             "Warning: {seen} of {total} posts are in the training data of adapter '{adapter}', so its score is "
             "optimistic."

@@ -7,11 +7,13 @@ from math import ceil, floor
 
 from textual.content import Content
 
+from weibo_tui.app.explanation import in_app_terms
 from weibo_tui.app.formatting import safe_line
 from weibo_tui.app.plot.intervals import difference_bar, interval_bar
 from weibo_tui.app.widgets.figure_table import Column, Table, paragraph_lines
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.comparison import (
+    comparison_notes,
     label_shares,
     pair_name,
     pair_sentence,
@@ -27,13 +29,17 @@ _STEP = 0.05
 
 
 def figure_lines(result: ComparisonResult, width: int) -> Iterator[Content]:
-    """Yield the figures of a comparison in lines of `width` cells."""
+    """Yield the figures of a comparison and what they are about, in lines of `width` cells."""
     yield from _score_lines(result, width) if result.has_labels else _share_lines(result, width)
     yield Content("")
     yield from _pair_lines(result, width)
     yield Content("")
     for pair in result.pairs:
         yield from paragraph_lines(pair_sentence(result, pair), width)
+    for note in comparison_notes(result):
+        yield from paragraph_lines(in_app_terms(note), width, "$text-muted")
+    for warning in result.warnings:
+        yield from paragraph_lines(warning, width, "$text-warning")
 
 
 def _score_lines(result: ComparisonResult, width: int) -> Iterator[Content]:

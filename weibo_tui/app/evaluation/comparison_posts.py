@@ -6,16 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from textual import events
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from weibo_tui.app.base import FormScreen
+from weibo_tui.app.base import FormScreen, get_app
 from weibo_tui.app.evaluation.posts_screen import BAR_CELLS, MAX_CHARACTERS, PAGE, PREFETCH
 from weibo_tui.app.formatting import bar, label_color, label_content, post_content, safe_line
 from weibo_tui.app.keymap import bindings
+from weibo_tui.app.services.explanations import ExplainedPost
 from weibo_tui.app.services.jobs import Job
+from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
 from weibo_tui.app.widgets.label_dialog import LabelDialog, correction_message
 from weibo_tui.app.widgets.label_keys import LabelKeys, pressed_digit
 from weibo_tui.app.widgets.line_list import LineList
@@ -29,6 +31,8 @@ from weibo_tui.workbench import ComparedPost, ComparisonResult, PairComparison
 
 _LABEL_CELLS = 10
 _MIN_TEXT = 20  # cells
+_WIDE = 88
+"""Cells from which on a post has room next to the list."""
 
 
 class ComparedPostList(LineList):
@@ -75,22 +79,17 @@ class ComparedPostList(LineList):
         return label_content(label, self._labels).truncate(cells, pad=True)
 
 
-class ComparedPostsScreen(FormScreen[None]):
+class ComparedPostsPane(Vertical):
     """A list of posts, with the one under the cursor next to it where there is room.
 
     A digit stores a human label for the row in the file, as in Files. The figures of the comparison stay as they
     are: what is corrected here was not drawn at random."""
 
-    HELP_TEXT = N_(
-        "Posts with different predictions, surest first: the label of each, then the human label. A digit stores a "
-        "human label of the row, as in Files, and moves on; 0 removes it. The figures of the comparison stay as they "
-        "are, because these posts were not drawn at random."
-    )
     BINDINGS = bindings("compared_post")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-wide")]  # noqa: RUF012 - as Textual declares it
     DEFAULT_CSS = """
-    ComparedPostsScreen {
-        .title { height: auto; padding: 0 1; background: $panel; }
+    ComparedPostsPane {
+        height: 1fr;
+        .heading { height: 1; padding: 0 1; background: $panel; text-wrap: nowrap; text-overflow: ellipsis; }
         ComparedPostList { width: 1fr; height: 1fr; }
         ComparedPostDetails { width: 45%; border-left: vkey $panel; }
         &.-narrow ComparedPostDetails { display: none; }
@@ -100,53 +99,66 @@ class ComparedPostsScreen(FormScreen[None]):
     """
 
     def __init__(
-        self, result: ComparisonResult, pair: PairComparison | None, cell: tuple[str, str] | None, count: int
+        self, result: ComparisonResult, pair: PairComparison | None = None, cell: tuple[str, str] | None = None
     ) -> None:
-        """Show the `count` posts of a cell of a pair's table, or all on which some raters differ."""
+        """Show the posts of a cell of a pair's table, by default all on which some raters differ."""
         super().__init__()
-        self._result, self._cell, self._count = result, cell, count
+        self._result, self._pair, self._cell = result, pair, cell
         self._posts: Iterator[ComparedPost] = result.posts(pair, cell)
         self._fetching = False
+        self._adapters = [rater.name for rater in result.raters if rater.kind == "adapter"]
+        self._explained = 0
+        """Place of the adapter whose prediction is explained."""
 
-    def compose_body(self) -> Iterable[Widget]:
-        labels = self._result.labels
-        parts = [label_content(label, labels) for label in self._cell or ()]
-        yield Static(Content(" · ").join([*parts, Content(number_of_posts(self._count))]), classes="title")
+    def compose(self) -> Iterable[Widget]:
+        yield Static(self._heading(), classes="heading")
         with Horizontal():
-            yield ComparedPostList(labels)
+            yield ComparedPostList(self._result.labels)
             yield ComparedPostDetails()
         yield LabelKeys()
+
+    def _heading(self) -> Content:
+        """Return the number of posts, and the names in the order of the labels in a line."""
+        result = self._result
+        count = result.disagreements
+        if self._pair is not None and self._cell is not None:
+            row, column = map(result.labels.index, self._cell)
+            count = self._pair.table[row][column]
+        names = " · ".join(map(rater_name, result.raters))
+        text = _("{names} = human label").format(names=names) if result.has_labels else names
+        return safe_line(f"{text}  ({number_of_posts(count)})")
 
     def on_mount(self) -> None:
         self._fetch()
 
     def on_resize(self, event: events.Resize) -> None:
-        super().on_resize(event)
+        self.set_class(event.size.width < _WIDE, "-narrow")
         self._show_labels()
 
     def _fetch(self) -> None:
         # One at a time, and never cancelled: what the iterator returned would be lost.
         if not self._fetching:
             self._fetching = True
-            self.run_task(self._load_page())
+            get_app(self).run_task(self._load_page(), node=self)
 
     async def _load_page(self) -> None:
-        posts = await self.app.records.call(lambda _wb: list(islice(self._posts, PAGE)))
+        posts = await get_app(self).records.call(lambda _wb: list(islice(self._posts, PAGE)))
         self._fetching = len(posts) < PAGE  # those were the last
-        self._list.add(posts)
+        self.list.add(posts)
 
     @property
-    def _list(self) -> ComparedPostList:
+    def list(self) -> ComparedPostList:
+        """The list of the posts."""
         return self.query_one(ComparedPostList)
 
     def on_line_list_moved(self) -> None:
         self._show_post()
-        if len(self._list.posts) - 1 - self._list.cursor < PREFETCH:
+        if len(self.list.posts) - 1 - self.list.cursor < PREFETCH:
             self._fetch()
 
     def _show_post(self) -> None:
-        post = self._list.post
-        correction = None if post is None else self._list.corrections.get(post.row)
+        post = self.list.post
+        correction = None if post is None else self.list.corrections.get(post.row)
         self.query_one(ComparedPostDetails).show(self._result, post, correction)
         self._show_labels()
         self.refresh_bindings()
@@ -156,74 +168,111 @@ class ComparedPostsScreen(FormScreen[None]):
 
     @property
     def _is_corrected(self) -> bool:
-        post = self._list.post
-        return post is not None and post.row in self._list.corrections
+        post = self.list.post
+        return post is not None and post.row in self.list.corrections
 
     def on_line_list_opened(self) -> None:
         if self.has_class("-narrow"):
             self.add_class("-opened")
             self.query_one(ComparedPostDetails).focus()
 
-    def action_close(self) -> None:
-        if self.has_class("-opened"):
-            self.remove_class("-opened")
-            self._list.focus()
-        else:
-            super().action_close()
+    def go_back(self) -> bool:
+        """Leave an opened post. Return False if none is open."""
+        if not self.has_class("-opened"):
+            return False
+        self.remove_class("-opened")
+        self.list.focus()
+        return True
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("correct", "copy") and self.is_mounted:
-            return bool(self.query(ComparedPostList)) and self._list.post is not None
-        if action == "uncorrect" and self.is_mounted:
-            return bool(self.query(ComparedPostList)) and self._is_corrected
+        if action in ("correct", "copy", "explain", "uncorrect"):
+            has_post = bool(self.query(ComparedPostList)) and self.list.post is not None
+            return has_post and (action != "uncorrect" or self._is_corrected)
         return super().check_action(action, parameters)
 
     def action_copy(self) -> None:
-        if (post := self._list.post) is not None:
+        if (post := self.list.post) is not None:
             self.app.copy_to_clipboard(post.text)
-            self.show_message(_("Copied the post."), "success")
+            get_app(self).show_message(_("Copied the post."), "success")
+
+    # ---- explanations
+
+    def action_explain(self) -> None:
+        """Explain the prediction of the first adapter. The next explanation is that of the next adapter."""
+        if (post := self.list.post) is not None:
+            self._explained = 0
+            self.app.push_screen(ExplanationScreen(ExplainedPost(post.text, self._adapters[0]), self._turn))
+
+    def _turn(self, step: int) -> ExplainedPost | None:
+        """Go to the next adapter in a direction, then to the next post, among those that are loaded."""
+        posts, adapters = self.list, self._adapters
+        place, explained = divmod(posts.cursor * len(adapters) + self._explained + step, len(adapters))
+        if not 0 <= place < len(posts.posts):
+            return None
+        posts.cursor, self._explained = place, explained
+        return ExplainedPost(posts.posts[place].text, adapters[explained])
 
     # ---- corrections
 
     def on_key(self, event: events.Key) -> None:
         """Give the label of a digit, and go to the next post."""
-        digit = pressed_digit(self, event)
-        if digit is not None and 0 < digit <= len(self._result.labels) and self._list.post is not None:
-            self._correct(self._list.post, self._result.labels[digit - 1])
+        digit = pressed_digit(self.screen, event)
+        if digit is not None and 0 < digit <= len(self._result.labels) and self.list.post is not None:
+            self._correct(self.list.post, self._result.labels[digit - 1])
             if not self.has_class("-opened"):
-                self._list.action_move(1)
+                self.list.action_move(1)
 
     def action_uncorrect(self) -> None:
-        if self._list.post is not None:
-            self._correct(self._list.post, None)
+        if self.list.post is not None:
+            self._correct(self.list.post, None)
 
     def action_correct(self) -> None:
-        if self._list.post is not None:
-            self.run_task(self._ask_for_label(self._list.post))
+        if self.list.post is not None:
+            get_app(self).run_task(self._ask_for_label(self.list.post), node=self)
 
     async def _ask_for_label(self, post: ComparedPost) -> None:
         labels = self._result.labels
-        human = self._list.corrections.get(post.row, post.label)
+        human = self.list.corrections.get(post.row, post.label)
         current = labels.index(human) if human is not None else None
         without = _("none") if post.label is None else label_name(post.label)
-        answer = await self.app.push_screen_wait(
-            LabelDialog([post.text], list(map(label_name, labels)), without, current)
-        )
+        dialog = LabelDialog([post.text], list(map(label_name, labels)), without, current)
+        answer = await self.app.push_screen_wait(dialog)
         if answer is not None:
             self._correct(post, labels[int(answer)] if answer else None)
 
     def _correct(self, post: ComparedPost, label: str | None) -> None:
         """Show a correction at once, and store it by a job, because a large file takes a while to open."""
         if label is None:
-            self._list.corrections.pop(post.row, None)
+            self.list.corrections.pop(post.row, None)
         else:
-            self._list.corrections[post.row] = label
-        self._list.update_lines()
+            self.list.corrections[post.row] = label
+        self.list.update_lines()
         self._show_post()
-        result = self._result
+        app, result = get_app(self), self._result
         job = Job("open", result.path.name, lambda wb: wb.iter_correct_compared(result, post, label), self)
-        self.app.start_job(job, self.app.records)
-        self.show_message(correction_message(1, None if label is None else label_name(label)), "success")
+        app.start_job(job, app.records)
+        app.show_message(correction_message(1, None if label is None else label_name(label)), "success")
+
+
+class ComparedPostsScreen(FormScreen[None]):
+    """The posts on a screen of their own."""
+
+    HELP_TEXT = N_(
+        "Posts with different predictions, surest first: the label of each, then the human label. A digit stores a "
+        "human label of the row, as in Files, and moves on; 0 removes it. w explains the prediction of each adapter in "
+        "turn. The figures of the comparison stay as they are, because these posts were not drawn at random."
+    )
+
+    def __init__(self, pane: ComparedPostsPane) -> None:
+        super().__init__()
+        self._pane = pane
+
+    def compose_body(self) -> Iterable[Widget]:
+        yield self._pane
+
+    def action_close(self) -> None:
+        if not self._pane.go_back():
+            super().action_close()
 
 
 class ComparedPostDetails(VerticalScroll):
@@ -253,10 +302,10 @@ def _lines(result: ComparisonResult, post: ComparedPost, correction: str | None,
     yield from post_content(post.text[:MAX_CHARACTERS]).wrap(width)
     yield Content("")
     yield from _rater_lines(result, post, width)
-    yield Content("")
     for title, human in ((_("human label"), post.label), (_("corrected"), correction)):
         if human is not None:
             yield Content.assemble((title + "  ", "$text-muted"), label_content(human, result.labels))
+    yield Content("")
     place = _("{path}, row {row}").format(path=result.path, row=f"{post.row:,}")
     yield from safe_line(place, "$text-muted").wrap(width)
 

@@ -12,9 +12,8 @@ from textual.widgets import Static
 
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.evaluation.comparison_lines import figure_lines
-from weibo_tui.app.evaluation.comparison_posts import ComparedPostsScreen, number_of_posts
+from weibo_tui.app.evaluation.comparison_posts import ComparedPostsPane, ComparedPostsScreen, number_of_posts
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
-from weibo_tui.app.explanation import in_app_terms
 from weibo_tui.app.formatting import label_content, safe_content, safe_line
 from weibo_tui.app.forms.document_export import export_document
 from weibo_tui.app.forms.path_dialog import PathDialog
@@ -25,7 +24,7 @@ from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.display_names import display_name
 from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.comparison import comparison_notes, pair_name
+from weibo_tui.presentation.comparison import pair_name, rater_name
 from weibo_tui.presentation.publication.comparison import comparison_document
 from weibo_tui.workbench import ComparisonConfig, ComparisonResult, PairComparison
 
@@ -64,23 +63,30 @@ class ComparisonScreen(FormScreen[None]):
 
     HELP_TEXT = N_(
         "A comparison of predictions on the same posts. The table counts posts by the labels of two of them; Enter "
-        "shows the posts of a cell, and d those on which they differ. Esc leaves the screen; the comparison continues."
+        "shows the posts of a cell. The list has the posts on which they differ, surest first; a digit stores a human "
+        "label of the row, as in Files. Esc leaves the screen; the comparison continues."
     )
     BINDINGS = bindings("comparison")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (124, "-wide")]  # noqa: RUF012 - as Textual declares it
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]  # noqa: RUF012
     DEFAULT_CSS = """
     ComparisonScreen {
         .title { height: auto; padding: 0 1; background: $panel; text-style: bold; }
-        .notes { height: auto; padding: 1 1 0 1; }
-        .notes.-empty { display: none; }
-        #result { height: 1fr; display: none; scrollbar-size-vertical: 1; }
+        .state { height: auto; padding: 1 1; }
+        &.-done .state { display: none; }
+        #result { height: 1fr; display: none; }
+        #top { height: 1fr; scrollbar-size-vertical: 1; }
         #figures { height: auto; padding: 1 1; }
         #cells { height: auto; padding: 0 1; }
         #pair { height: auto; text-style: bold; }
         #cell { height: auto; padding: 1 0; color: $text-muted; }
         ConfusionMatrix { max-height: 60vh; }
+        ComparedPostsPane { display: none; }
         &.-done #result { display: block; }
-        &.-wide #result { layout: horizontal; }
+        &.-tall #top { height: auto; max-height: 60%; }
+        &.-tall ConfusionMatrix { max-height: 20vh; }
+        &.-tall ComparedPostsPane { display: block; }
+        &.-wide #top { layout: horizontal; }
         &.-wide #figures { width: 2fr; }
         &.-wide #cells { width: 1fr; padding: 1 1; }
     }
@@ -94,8 +100,8 @@ class ComparisonScreen(FormScreen[None]):
     def compose_body(self) -> Iterable[Widget]:
         yield Static(safe_line(self.comparison.title), classes="title")
         yield JobLine()
-        yield Static(classes="notes")
-        with VerticalScroll(id="result", can_focus=False):
+        yield Static(classes="state")
+        with Vertical(id="result"), VerticalScroll(id="top", can_focus=False):
             yield Static(id="figures")
             with Vertical(id="cells"):
                 yield Static(id="pair")
@@ -111,25 +117,20 @@ class ComparisonScreen(FormScreen[None]):
             return  # not composed yet
         comparison = self.comparison
         self.query_one(JobLine).show(None if comparison.job.outcome is not None else comparison.job)
-        notes = self._notes()
-        self.query_one(".notes", Static).update(notes)
-        self.query_one(".notes", Static).set_class(not notes, "-empty")
+        self.query_one(".state", Static).update(self._state())
         self.refresh_bindings()
         if (result := comparison.result) is not None and not self.has_class("-done"):
             self.add_class("-done")
             self.query_one("#figures", Static).update(ResponsiveText(lambda width: figure_lines(result, width)))
             self._show_pair()
             self.query_one(ConfusionMatrix).focus()
+            if result.disagreements:
+                self.query_one("#result").mount(ComparedPostsPane(result))
 
-    def _notes(self) -> Content:
-        result, job = self.comparison.result, self.comparison.job
-        if result is None:
-            if self.comparison.problem:
-                return safe_content(self.comparison.problem, "$text-error")
-            return Content(_("Stopped. Nothing was kept.") if job.outcome == "stopped" else "")
-        lines = [safe_content(in_app_terms(note)) for note in comparison_notes(result)]
-        lines += [safe_content(warning, "$text-warning") for warning in result.warnings]
-        return Content("\n").join(lines)
+    def _state(self) -> Content:
+        if self.comparison.problem:
+            return safe_content(self.comparison.problem, "$text-error")
+        return Content(_("Stopped. Nothing was kept.") if self.comparison.job.outcome == "stopped" else "")
 
     @property
     def _shown(self) -> tuple[ComparisonResult, PairComparison]:
@@ -143,9 +144,12 @@ class ComparisonScreen(FormScreen[None]):
         self.query_one(ConfusionMatrix).show(result.labels, pair.table)
 
     def on_confusion_matrix_moved(self) -> None:
-        result, _pair = self._shown
-        first, second, count = self.query_one(ConfusionMatrix).cell
-        parts = [label_content(first, result.labels), label_content(second, result.labels)]
+        result, pair = self._shown
+        *cell, count = self.query_one(ConfusionMatrix).cell
+        parts = [
+            Content.assemble(safe_line(rater_name(result.raters[place])), " ", label_content(label, result.labels))
+            for place, label in zip(result.members(pair), cell, strict=True)
+        ]
         parts.append(Content(number_of_posts(count)))
         self.query_one("#cell", Static).update(Content(" · ").join(parts))
 
@@ -153,7 +157,7 @@ class ComparisonScreen(FormScreen[None]):
         result, pair = self._shown
         first, second, count = self.query_one(ConfusionMatrix).cell
         if count:
-            self.app.push_screen(ComparedPostsScreen(result, pair, (first, second), count))
+            self.app.push_screen(ComparedPostsScreen(ComparedPostsPane(result, pair, (first, second))))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         result = self.comparison.result
@@ -166,6 +170,10 @@ class ComparisonScreen(FormScreen[None]):
         }
         return working.get(action, True)
 
+    def action_close(self) -> None:
+        if not any(pane.go_back() for pane in self.query(ComparedPostsPane)):
+            super().action_close()
+
     def action_stop(self) -> None:
         self.comparison.job.stop()
         self.app.wake_workers()
@@ -177,8 +185,11 @@ class ComparisonScreen(FormScreen[None]):
         self._show_pair()
 
     def action_list_posts(self) -> None:
-        result, _pair = self._shown
-        self.app.push_screen(ComparedPostsScreen(result, None, None, result.disagreements))
+        """Go to the posts on which raters differ, on a screen of their own where there is no room."""
+        if self.has_class("-tall"):
+            self.query_one(ComparedPostsPane).list.focus()
+        else:
+            self.app.push_screen(ComparedPostsScreen(ComparedPostsPane(self._shown[0])))
 
     def action_export(self) -> None:
         self.run_task(self._export(), group="write", exclusive=True)

@@ -217,6 +217,16 @@ class EvaluationScreen(FormScreen[None]):
         self.app.wake_workers()
         self.update()
 
+    def action_compare(self) -> None:
+        self.run_task(self._compare(), group="compare", exclusive=True)
+
+    async def _compare(self) -> None:
+        """Ask for a comparison of this adapter with others on the same file, and start it."""
+        config = self.evaluation.config
+        job = await self.app.open_comparison_form([config.adapter], config.data[0], self.app)
+        if job is not None:
+            self.app.start_job(job)
+
     def action_export(self) -> None:
         self.run_task(self._export(), group="write", exclusive=True)
 
