@@ -69,7 +69,9 @@ def test_several_cards_are_rows_without_empty_columns() -> None:
     found = tables(scores_document({"a": old, "b": old}, "Adapters"))[""]
     assert "Macro F1" in found.header
     assert not {"MCC", "McNemar's p", "mean of seeds"} & {*found.header}
-    both = tables(scores_document({"a": old, "b": scores.score()}, "Adapters"))[""]
+    document_of_both = scores_document({"a": old, "b": scores.score()}, "Adapters")
+    assert "80.0% (74.0% – 85.0%)" in document_of_both.to_svg()
+    both = tables(document_of_both)[""]
     assert both.rows[0][-1] == "–"
     assert both.rows[1][-4:] == ["0.140", "+1.2 (+0.2 – +2.2)", "0.099", "81.00% ± 1.00 (3)"]
 
@@ -94,7 +96,7 @@ def test_latex_table_has_the_rules_of_booktabs() -> None:
     text = latex.render(
         "a_b", [Facts([("Base", "100%")]), Table("Labels", ("", "posts"), [("正面 & 负", "1")]), "Note"]
     )
-    assert text.startswith("% Preamble: \\usepackage{booktabs}\n% For Chinese words: \\usepackage{ctex}")
+    assert text.startswith("% Preamble: \\usepackage{booktabs,graphicx}\n% For Chinese words: \\usepackage{ctex}")
     lines = [line.strip() for line in text.splitlines()]
     begin = lines.index(r"\begin{tabular}{lr}")
     assert lines[begin - 1] == r"\caption{a\_b: Labels}"
@@ -103,6 +105,10 @@ def test_latex_table_has_the_rules_of_booktabs() -> None:
     ]
     assert r"Base & 100\% \\" in lines
     assert lines[-1] == "% Note"
+    assert "resizebox" not in text
+    wide = latex.render("", [Table("", ("x",) * 8, [("y",) * 8])])
+    assert r"\resizebox{\linewidth}{!}{%" in wide
+    assert wide.count("{") == wide.count("}")
 
 
 def test_csv_has_the_figures_of_each_part() -> None:

@@ -73,9 +73,6 @@ def show_adapter(name: Name, json: options.Json = False) -> None:
         echo()
         for line in score_lines(card.score):
             echo(line)
-    if sentence := faithfulness_sentence(card.score.get("faithfulness")):
-        echo()
-        echo(_("Explanations   {sentence}").format(sentence=sentence))
 
 
 @adapters.command(

@@ -10,12 +10,10 @@ from rich.cells import cell_len
 from weibo_tui.cli.output import one_line, pad
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.answering import main_sentence
-from weibo_tui.presentation.baselines import baseline_sentence
 from weibo_tui.presentation.numbers import number, percent
 from weibo_tui.presentation.score_card import ScoreFigures, score_figures, with_interval, with_null
 from weibo_tui.presentation.score_parts import Subset, score_parts
-from weibo_tui.presentation.seeds import seeds_sentence
+from weibo_tui.presentation.score_sentences import score_sentences
 from weibo_tui.text.terminal import truncate_cells
 
 _NAME_CELLS = 40
@@ -41,7 +39,7 @@ def score_lines(score: Mapping[str, Any]) -> Iterator[str]:
         if subsets:
             yield ""
             yield from _subsets(title, subsets)
-    if sentences := [*main_sentence(parts), *filter(None, (baseline_sentence(score), seeds_sentence(score)))]:
+    if sentences := [*score_sentences(score)]:
         yield ""
         yield from sentences
 

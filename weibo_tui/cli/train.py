@@ -41,7 +41,7 @@ from weibo_tui.engine.hyperparameters import (
 )
 from weibo_tui.errors import RunStoppedError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list, join_sentences, ngettext
+from weibo_tui.locale import join_list, ngettext
 from weibo_tui.presentation.default_adapter import compare_with_default
 from weibo_tui.presentation.labels import label_notes
 from weibo_tui.presentation.numbers import figure, per_second, percent
@@ -165,7 +165,9 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: boo
             hint = _("Stopped with a checkpoint. Resume with: weibo-tui runs resume {run}").format(run=run)
         else:
             hint = _("Stopped before the first step. Nothing was saved.")
-        raise exit_interrupted(join_sentences(*filter(None, (hint, _rest_hint(workbench, run))))) from None
+        if rest := _rest_hint(workbench, run):
+            echo_info(rest)
+        raise exit_interrupted(hint) from None
     except WeiboTuiError as error:
         # The disk or the database failed, not the training, so that it can be resumed.
         if run and isinstance(error.__cause__, OSError | sqlite3.Error):
@@ -183,11 +185,12 @@ def _rest_hint(workbench: Workbench, run: str) -> str:
     if not seeds:
         return ""
     message = ngettext(
-        "Seed {seeds} of '{name}' is left. The same train command continues with it.",
-        "Seeds {seeds} of '{name}' are left. The same train command continues with them.",
+        "Seed {seeds} of '{name}' is left. The same train command continues with it, or: weibo-tui runs resume {run}",
+        "Seeds {seeds} of '{name}' are left. The same train command continues with them, or: weibo-tui runs resume "
+        "{run}",
         len(seeds),
     )
-    return message.format(seeds=join_list(map(str, seeds)), name=name)
+    return message.format(seeds=join_list(map(str, seeds)), name=name, run=run)
 
 
 def _in_slot(

@@ -28,7 +28,7 @@ from weibo_tui.storage.answers import Answers
 from weibo_tui.storage.database import Database, connect_lazily
 from weibo_tui.storage.entries import OLDEST_FIRST
 from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter, HistoryOrder
-from weibo_tui.storage.runs import Runs
+from weibo_tui.storage.runs import Run, Runs
 from weibo_tui.workbench import (
     comparison,
     downloads,
@@ -57,7 +57,14 @@ from weibo_tui.workbench.faithfulness import FaithfulnessConfig
 from weibo_tui.workbench.legacy_project import LegacyProject
 from weibo_tui.workbench.models import ModelLoader
 from weibo_tui.workbench.runs import TrainingSlot
-from weibo_tui.workbench.seeds import SeedRuns, SeedTraining, group_of, pending_trainings
+from weibo_tui.workbench.seeds import (
+    SeedRuns,
+    SeedTraining,
+    group_of,
+    pending_trainings,
+    seed_configs,
+    sibling_configs,
+)
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
@@ -269,9 +276,10 @@ class WorkbenchCore:
         train = training.train if config.seeds == 1 else seed_trainings.train_seeds
         yield from train(self.models, self.runs, self.answers, config)
 
-    def pending_seeds(self, config: TrainingConfig) -> tuple[SeedTraining, ...]:
-        """Return the trainings of the seeds of `config` that are not finished yet."""
-        return pending_trainings(self.models, self.runs, config)
+    def pending_seeds(self, training: TrainingConfig | Run) -> tuple[SeedTraining, ...]:
+        """Return the trainings of several seeds that are not finished yet: those of a config, or of a run's group."""
+        configs = sibling_configs(training) if isinstance(training, Run) else seed_configs(training)
+        return pending_trainings(self.models, self.runs, configs)
 
     def missing_seeds(self, run_id: str) -> tuple[str, tuple[int, ...]]:
         """Return the name of the training of several seeds that a run belongs to, and the seeds that it lacks."""
@@ -302,11 +310,15 @@ class WorkbenchCore:
         yield from pretraining.pretrain(self.models, self.runs, config)
 
     def iter_resume(self, run_id: str, name: str = "") -> Events:
-        """Resume an interrupted, stopped or failed run from its checkpoint, exactly. `name` renames its result."""
+        """Resume an interrupted, stopped or failed run from its checkpoint, exactly. `name` renames its result.
+
+        A finished run of several seeds continues with those that are left."""
         run = self.runs.get(run_id)
         if name and name != run.name:
             run = runs.rename(self.models, self.runs, run, name)
-        if run.kind == training.KIND:
+        if run.state == "finished":
+            yield from seed_trainings.train_rest(self.models, self.runs, self.answers, run)
+        elif run.kind == training.KIND:
             yield from training.resume(self.models, self.runs, self.answers, run)
         else:
             yield from pretraining.resume(self.models, self.runs, run)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +23,7 @@ from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.storage.runs import Run, Runs
 from weibo_tui.workbench.config import SeedGroup, TrainingConfig
 from weibo_tui.workbench.models import ModelLoader
+from weibo_tui.workbench.runs import load_run_config
 
 FIGURES = ("accuracy", "macro_f1", "mcc")
 """Figures of a score card that the summary has of each seed."""
@@ -52,6 +53,17 @@ def seed_configs(config: TrainingConfig) -> tuple[TrainingConfig, ...]:
     )
 
 
+def sibling_configs(run: Run) -> tuple[TrainingConfig, ...]:
+    """Return the trainings of all seeds of the group of a run, none for a run without a group."""
+    group = group_of(run)
+    if group is None:
+        return ()
+    config = load_run_config(run, lambda values: TrainingConfig.from_json(values["plan"]))
+    return tuple(
+        replace(config, name=f"{group.name}-seed{seed}", hyper=replace(config.hyper, seed=seed)) for seed in group.seeds
+    )
+
+
 def _group_id(config: TrainingConfig) -> str:
     values = config.to_json()
     values["hyper"].pop("seed")
@@ -71,14 +83,11 @@ class SeedRuns:
         self.adapters = {run.id: cards[run.id] for run in members if run.id in cards}
         """The adapters of finished runs, by the id of the run."""
         summed_up = {seed for card in self.adapters.values() for seed in _seeds_of(card)}
-        self.finished: dict[int, Run] = {}
-        self.unfinished: dict[int, Run] = {}
-        for run in members:  # the newest first
-            seed = seed_of(run)
-            if run.state != "finished":
-                self.unfinished.setdefault(seed, run)
-            elif run.id in self.adapters or seed in summed_up:
-                self.finished.setdefault(seed, run)
+        done = [run for run in members if run.state == "finished"]
+        # The newest runs come first. An adapter may have been deleted once its figures were in the kept one's card.
+        self.finished = {seed_of(run): run for run in reversed(done) if seed_of(run) in summed_up}
+        self.finished |= {seed_of(run): run for run in reversed(done) if run.id in self.adapters}
+        self.unfinished = {seed_of(run): run for run in reversed(members) if run.state != "finished"}
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -111,8 +120,7 @@ class SeedRuns:
         if self.missing:
             return None
         kept = self.kept or self._sum_up()
-        kept_run = self.finished[_seed_of_adapter(kept, self.finished)]
-        if kept.name == kept_run.name:  # the user has not renamed it
+        if any((run.id, run.name) == (kept.run, kept.name) for run in self.finished.values()):  # no user renamed it
             kept = self._rename(kept, overwrite)
         for seed in self.group.seeds:
             run = self.finished[seed]
@@ -129,6 +137,7 @@ class SeedRuns:
             "seeds": list(self.group.seeds),
             "kept": seed_of(kept),
             "keep": self.group.keep,
+            "group": self.group.id,
             **{name: [score.get(name) for score in scores] for name in FIGURES},
             "baseline_difference": [_difference_to_linear_model(score) for score in scores],
         }
@@ -162,14 +171,33 @@ def seed_runs(models: ModelLoader, runs: Runs, group: SeedGroup) -> Iterator[See
         yield SeedRuns(models, runs, group)
 
 
-def pending_trainings(models: ModelLoader, runs: Runs, config: TrainingConfig) -> tuple[SeedTraining, ...]:
-    """Return the trainings of the seeds that are not finished yet."""
-    configs = seed_configs(config)
-    assert configs[0].group is not None
+def pending_trainings(models: ModelLoader, runs: Runs, configs: Sequence[TrainingConfig]) -> tuple[SeedTraining, ...]:
+    """Return the trainings of the seeds that are not finished yet, of all seeds of a group."""
+    if not configs or configs[0].group is None:
+        return ()
     state = SeedRuns(models, runs, configs[0].group)
     return tuple(
         SeedTraining(one, state.unfinished.get(one.hyper.seed)) for one in configs if one.hyper.seed in state.missing
     )
+
+
+def adapter_of(run: Run, adapters: Iterable[AdapterCard]) -> AdapterCard | None:
+    """Return the adapter of a finished run, or the one that was kept of its group; None where it is deleted."""
+    adapters = list(adapters)
+    group = group_of(run)
+    kept = (card for card in adapters if group is not None and _group_of_card(card) == group.id)
+    return next((card for card in adapters if card.run == run.id), None) or next(kept, None)
+
+
+def is_complete(run: Run, adapters: Iterable[AdapterCard]) -> bool:
+    """Return whether no seed of the group of a run is left to train."""
+    group = group_of(run)
+    return group is None or any(_group_of_card(card) == group.id for card in adapters)
+
+
+def _group_of_card(card: AdapterCard) -> object:
+    seeds = card.score.get("seeds")
+    return seeds.get("group") if isinstance(seeds, dict) else None
 
 
 def group_of(run: Run) -> SeedGroup | None:
@@ -186,10 +214,6 @@ def seed_of(run: Run) -> int:
         return int(run.plan["plan"]["hyper"]["seed"])
     except (AttributeError, LookupError, TypeError, ValueError):
         return -1
-
-
-def _seed_of_adapter(card: AdapterCard, finished: Mapping[int, Run]) -> int:
-    return next(seed for seed, run in finished.items() if run.id == card.run)
 
 
 def _seeds_of(card: AdapterCard) -> list[int]:

@@ -18,7 +18,7 @@ from weibo_tui.presentation.pictures.svg import (
     words,
 )
 
-_SIDE, _TOP, _ROW, _BOTTOM = 16.0, 62.0, 42.0, 40.0
+_SIDE, _TOP, _ROW, _BOTTOM = 12.0, 62.0, 42.0, 40.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 from weibo_tui.display_names import label_name
 from weibo_tui.engine.seeds import summary
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.answering import thresholds
 from weibo_tui.presentation.baselines import baseline_name
 from weibo_tui.presentation.numbers import interval, number, p_value, percent, signed_points
 from weibo_tui.presentation.pictures.intervals import Row, interval_plot
@@ -27,7 +28,7 @@ from weibo_tui.presentation.pictures.svg import (
     text_width,
     words,
 )
-from weibo_tui.presentation.score_card import score_figures
+from weibo_tui.presentation.score_card import score_figures, with_interval
 from weibo_tui.presentation.score_parts import Answering, ScoreParts, Seeds, score_parts
 from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval
 
@@ -54,6 +55,17 @@ def score_pictures(score: Mapping[str, Any]) -> Iterator[Picture]:
         yield from _baselines(parts)
     if parts.seeds is not None:
         yield _seeds(parts.seeds)
+
+
+def accuracies_picture(scores: Mapping[str, Mapping[str, Any]]) -> Iterator[Picture]:
+    """Yield the picture of the accuracies of several score cards, by their names, if any has one."""
+    rows = []
+    for name, score in scores.items():
+        if (accuracy := score_figures(score).accuracy) is not None:
+            ends = score_parts(score).accuracy_ci
+            rows.append(Row(name, with_interval(percent(accuracy), ends, percent), accuracy, ends))
+    if rows:
+        yield interval_plot("accuracies", _("Accuracy"), rows, [_("95% interval")])
 
 
 def _plot(low: float = 0.0, high: float = 1.0, *, y_low: float = 0.0, y_high: float = 1.0) -> tuple[Scale, Scale]:
@@ -118,9 +130,9 @@ def _risk_coverage(parts: ScoreParts) -> Picture:
     x, y = _plot(y_high=min(1.0, max(highest * 1.15, 0.01)))
     shown = [axes(x, y, _("share of posts answered"), _("error rate"))]
     shown.append(curve([(x(coverage), y(risk)) for coverage, risk, _threshold in points], RIGHT))
-    shown += _thresholds(parts.answering, x, y)
+    shown += _thresholds(thresholds(parts), x, y)
     notes = [f"AUGRC {number(parts.augrc, 4)}"] if parts.augrc is not None else []
-    if parts.answering:
+    if thresholds(parts):
         notes.append(_("dots: lowest confidence with this error rate"))
     return _panel(
         "risk-coverage", _("Errors when only confident posts are answered"), "".join(shown), " · ".join(notes)

@@ -7,15 +7,17 @@ from typing import Any
 
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list, with_note
+from weibo_tui.locale import join_list
 from weibo_tui.presentation.comparison import comparison_notes, pair_name, pair_sentence, rater_name
 from weibo_tui.presentation.numbers import interval, number, p_value, percent, signed_points
 from weibo_tui.presentation.pictures.intervals import Row, interval_plot
+from weibo_tui.presentation.pictures.score_card import accuracies_picture
 from weibo_tui.presentation.pictures.svg import Picture
 from weibo_tui.presentation.publication.document import Document
 from weibo_tui.presentation.publication.parts import Part, Table
 from weibo_tui.presentation.publication.scores import score_cells, score_header
 from weibo_tui.presentation.publication.spreadsheet import all_posts
+from weibo_tui.presentation.score_card import with_interval
 from weibo_tui.workbench.comparison_result import ComparisonResult
 
 _MAX_TABLES = 10
@@ -69,8 +71,8 @@ def _agreement(result: ComparisonResult) -> Table:
     rows = []
     for pair in result.pairs:
         found = pair.agreement
-        kappa = with_note(number(found.kappa), interval(found.kappa_ci, number))
-        ac1 = with_note(number(found.ac1), interval(found.ac1_ci, number))
+        kappa = with_interval(number(found.kappa), found.kappa_ci, number)
+        ac1 = with_interval(number(found.ac1), found.ac1_ci, number)
         rows.append((pair_name(result, pair), f"{found.n:,}", percent(found.share), kappa, ac1))
     return Table(_("Agreement"), ("", _("posts"), _("same label"), "κ", "AC1"), rows)
 
@@ -86,18 +88,8 @@ def _label_tables(result: ComparisonResult) -> Iterator[Table]:
 
 
 def _pictures(result: ComparisonResult) -> Iterator[Picture]:
-    rows = [
-        Row(
-            rater_name(rater),
-            f"{percent(rater.score.accuracy)} ({interval(rater.score.accuracy_ci, percent)})",
-            rater.score.accuracy,
-            rater.score.accuracy_ci,
-        )
-        for rater in result.raters
-        if rater.score is not None and rater.score.accuracy is not None
-    ]
-    if rows:
-        yield interval_plot("accuracies", _("Accuracy"), rows, [_("95% interval")])
+    scores = {rater_name(rater): rater.score.to_dict() for rater in result.raters if rater.score is not None}
+    yield from accuracies_picture(scores)
     rows = [
         Row(
             pair_name(result, pair),

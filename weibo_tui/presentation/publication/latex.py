@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from weibo_tui.presentation.publication.parts import Facts, Part, Table
 from weibo_tui.text.terminal import sanitize
 
-_PREAMBLE = r"""% Preamble: \usepackage{booktabs}
+_PREAMBLE = r"""% Preamble: \usepackage{booktabs,graphicx}
 % For Chinese words: \usepackage{ctex}, and compile with XeLaTeX or LuaLaTeX.
 """
+_MAX_COLUMNS = 7
+"""Columns for which a page has room; wider tables are scaled."""
 _COMMANDS = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -55,26 +57,33 @@ def _parts(title: str, parts: Iterable[Part]) -> Iterator[str]:
 
 def _table(table: Table, title: str) -> str:
     caption = ": ".join(escape(one) for one in (title, table.title) if one)
-    columns = "l" + "r" * (len(table.header) - 1)
+    columns = ["l", *("r" for _name in table.header[1:])]
     return _tabular(caption, columns, [table.header], table.rows)
 
 
 def _facts(facts: Facts, title: str) -> str:
     # A wide column breaks its lines.
-    return _tabular(escape(title), r"lp{0.7\linewidth}", [], facts.pairs)
+    return _tabular(escape(title), ["l", r"p{0.7\linewidth}"], [], facts.pairs)
 
 
-def _tabular(caption: str, columns: str, header: Iterable[Sequence[str]], rows: Iterable[Sequence[str]]) -> str:
+def _tabular(
+    caption: str, columns: Sequence[str], header: Iterable[Sequence[str]], rows: Iterable[Sequence[str]]
+) -> str:
     head, body = ([" & ".join(map(escape, row)) + r" \\" for row in part] for part in (header, rows))
+    scaled = len(columns) > _MAX_COLUMNS
+    tabular = [
+        rf"\begin{{tabular}}{{{''.join(columns)}}}",
+        r"  \toprule",
+        *(f"  {row}" for row in [*head, *([r"\midrule"] if head else []), *body]),
+        r"  \bottomrule",
+        r"\end{tabular}" + ("}" if scaled else ""),
+    ]
     lines = [
         r"\begin{table}",
         r"  \centering",
         rf"  \caption{{{caption}}}",
-        rf"  \begin{{tabular}}{{{columns}}}",
-        r"    \toprule",
-        *(f"    {row}" for row in [*head, *([r"\midrule"] if head else []), *body]),
-        r"    \bottomrule",
-        r"  \end{tabular}",
+        *([r"  \resizebox{\linewidth}{!}{%"] if scaled else []),
+        *(f"  {line}" for line in tabular),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
