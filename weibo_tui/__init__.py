@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.faithfulness import FaithfulnessConfig, FaithfulnessResult
     from weibo_tui.workbench.file_caches import ListedFile
     from weibo_tui.workbench.file_export import ExportedFile
-    from weibo_tui.workbench.label_errors import FoundLabelErrors
+    from weibo_tui.workbench.label_errors import FoundLabelErrors, LabelErrorSearch
     from weibo_tui.workbench.labeling import LabelingResult
     from weibo_tui.workbench.opened_file import FileInfo, FileRow, OpenedFile
     from weibo_tui.workbench.report import Report
@@ -102,7 +102,7 @@ _MODULES = {
     "workbench.faithfulness": "FaithfulnessConfig FaithfulnessResult",
     "workbench.file_caches": "ListedFile",
     "workbench.file_export": "ExportedFile",
-    "workbench.label_errors": "FoundLabelErrors",
+    "workbench.label_errors": "FoundLabelErrors LabelErrorSearch",
     "workbench.labeling": "LabelingResult",
     "workbench.opened_file": "FileInfo FileRow OpenedFile",
     "workbench.report": "Report",
@@ -151,6 +151,7 @@ __all__ = [
     "ImportResult",
     "ImportedAnnotations",
     "JournalDelayed",
+    "LabelErrorSearch",
     "LabelingConfig",
     "LabelingResult",
     "ListedFile",

@@ -286,6 +286,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("file.uncertain", "U", "only('uncertain')", N_("Uncertain only")),
         Key("file.disagreeing", "D", "only('disagreeing')", N_("Human ≠ model only")),
         Key("file.explain", "w", "explain", N_("Why the post got its label"), shown=False),
+        Key("file.label_errors", "L", "label_errors", N_("Find wrong labels"), shown=False),
         Key("file.train", "t", "train", N_("Train on the answers"), shown=False),
         Key("file.measure", "m", "measure", N_("Measure adapters on the sample"), shown=False),
         Key("file.distinct", "T", "only('distinct')", N_("Each text once"), shown=False),

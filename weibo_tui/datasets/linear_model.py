@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from weibo_tui.datasets.character_grams import Matrix, count_grams
-from weibo_tui.datasets.splitting import group_posts
+from weibo_tui.datasets.folds import splits
 from weibo_tui.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-FOLDS = 5
-MIN_GROUPS = 2 * FOLDS
-"""Groups of similar posts from which the folds are large enough."""
 
 MAX_WEIGHTS = 3_000_000
 """Weights of a model. The solver for more than two labels needs twenty times their memory."""
@@ -82,36 +78,18 @@ def _tf_idf(counts: Matrix, idf: NDArray[np.float32]) -> Matrix:
 
 
 def out_of_fold_probabilities(
-    posts: Sequence[str], labels: Sequence[int], number: int, seed: int = 0
-) -> Generator[Progress, None, NDArray[np.float64] | None]:
+    posts: Sequence[str], labels: Sequence[int], number: int, folds: Sequence[NDArray[np.int64]]
+) -> Generator[Progress, None, NDArray[np.float64]]:
     """Return the probability of each of the `number` labels, (posts, number), by a model that has not seen the post.
 
-    Posts that share a text are in the same fold. A label that the model of a fold has not seen has the probability 0.
-    Return None where there are fewer than MIN_GROUPS groups of posts.
-    """
+    A label that the model of a fold has not seen has the probability 0."""
     import numpy as np
 
-    groups = yield from group_posts(posts)
-    if len(groups) < MIN_GROUPS:
-        return None
     codes = np.array(labels, np.int64)
     probabilities = np.zeros((len(posts), number))
-    folds = _folds(groups, seed)
     counts = yield from count_grams(posts)
-    for done, fold in enumerate(folds):
+    for done, (rest, fold) in enumerate(splits(folds)):
         yield Progress("training", done, len(folds))
-        rest = np.concatenate([other for other in folds if other is not fold])
         probabilities[fold] = LinearModel.fit(counts[rest], codes[rest]).probabilities(counts[fold], number)
     yield Progress("training", len(folds), len(folds))
     return probabilities
-
-
-def _folds(groups: Sequence[Sequence[int]], seed: int) -> list[NDArray[np.int64]]:
-    """Return the posts of each fold: the groups in random order, the largest first, each to the smallest fold."""
-    import numpy as np
-
-    order = np.random.default_rng(seed).permutation(len(groups)).tolist()
-    folds: list[list[int]] = [[] for _fold in range(FOLDS)]
-    for index in sorted(order, key=lambda index: -len(groups[index])):
-        min(folds, key=len).extend(groups[index])
-    return [np.array(fold, np.int64) for fold in folds]

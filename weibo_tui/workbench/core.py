@@ -54,6 +54,7 @@ from weibo_tui.workbench.config import (
     check_output,
 )
 from weibo_tui.workbench.faithfulness import FaithfulnessConfig
+from weibo_tui.workbench.label_errors import LabelErrorSearch
 from weibo_tui.workbench.legacy_project import LegacyProject
 from weibo_tui.workbench.models import ModelLoader
 from weibo_tui.workbench.runs import TrainingSlot
@@ -253,12 +254,13 @@ class WorkbenchCore:
         result = yield from audit(config.data, config.columns, config.labels, label_map=parse_rules(config.map))
         yield AuditResult(result)
 
-    def iter_label_errors(self, config: AuditConfig, out: Path, overwrite: bool = False) -> Events:
+    def iter_label_errors(self, search: LabelErrorSearch) -> Events:
         """List the posts of labeled files whose label is probably wrong as CSV: progress, then `FoundLabelErrors`.
 
-        A linear model of the other posts predicts each post; see `engine.label_errors`."""
-        self.check_output(out, overwrite, config.data)
-        yield from label_errors.write_label_errors(config, out, overwrite)
+        A model of the other posts predicts each post; see `engine.label_errors`. The file opens as a labeled file, with
+        the probable labels as predictions and the given ones as human labels."""
+        self.check_output(search.out, search.overwrite, search.audit.data)
+        yield from label_errors.find_label_errors(self.models, search)
 
     def iter_train(self, config: TrainingConfig) -> Events:
         """Train an adapter, and yield events; the last is `RunFinished`.

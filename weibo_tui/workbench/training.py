@@ -264,10 +264,12 @@ def _examples(
     from weibo_tui.engine.training import Examples
 
     posts = [dataset.posts[index] for index in indices]
-    encoded = yield from _encode(tokenizer, posts, config)
+    encoded = yield from encode_posts(tokenizer, posts, config.hyper.max_length, config.preprocessing)
     without = None
     if emoticon_free:
-        without = yield from _encode(tokenizer, list(map(without_emoticons, posts)), config)
+        without = yield from encode_posts(
+            tokenizer, list(map(without_emoticons, posts)), config.hyper.max_length, config.preprocessing
+        )
         # A post of emoticons only has no variant without them.
         own = np.arange(len(posts))
         joined = type(encoded).join([encoded, without])
@@ -277,15 +279,16 @@ def _examples(
     return Examples(encoded.take(readable), labels[readable], None if without is None else without.take(readable))
 
 
-def _encode(
-    tokenizer: PostTokenizer, posts: Sequence[str], config: TrainingConfig
+def encode_posts(
+    tokenizer: PostTokenizer, posts: Sequence[str], max_length: int, preprocessing: int
 ) -> Generator[Progress, None, EncodedPosts]:
+    """Return the token ids of posts, with an event after each batch."""
     from weibo_tui.engine.tokenizer import EncodedPosts
 
     parts = []
     for start in range(0, len(posts), ENCODE_BATCH):
         batch = posts[start : start + ENCODE_BATCH]
-        parts.append(tokenizer.encode_posts(batch, config.hyper.max_length, config.preprocessing)[1])
+        parts.append(tokenizer.encode_posts(batch, max_length, preprocessing)[1])
         yield Progress("encoding", start + len(batch), len(posts))
     return EncodedPosts.join(parts)
 
