@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         CheckpointSaved,
         Evaluated,
         JournalDelayed,
+        ProbesPredicted,
         RunFinished,
         RunStarted,
         StepDone,
@@ -79,7 +80,9 @@ _MODULES = {
     "datasets.auditing": "Audit",
     "datasets.labeled_rows": "FileOptions",
     "datasets.tables": "Columns",
-    "engine.events": "BatchHalved CheckpointSaved Evaluated JournalDelayed RunFinished RunStarted StepDone",
+    "engine.events": (
+        "BatchHalved CheckpointSaved Evaluated JournalDelayed ProbesPredicted RunFinished RunStarted StepDone"
+    ),
     "engine.hyperparameters": "ComputeOptions Hyperparameters PretrainingHyperparameters",
     "engine.score_card": "ScoreCard",
     "presentation.publication.document": "Document",
@@ -162,6 +165,7 @@ __all__ = [
     "PretrainingConfig",
     "PretrainingHyperparameters",
     "PretrainingResult",
+    "ProbesPredicted",
     "Progress",
     "Rater",
     "Report",

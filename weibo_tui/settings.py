@@ -21,6 +21,7 @@ from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.settings_file import check_size, read_settings_file
+from weibo_tui.text.probes import DEFAULT_PROBES, MAX_PROBES, parse_probes
 from weibo_tui.text.terminal import truncate
 
 LOCK_SECONDS = 10.0
@@ -108,6 +109,13 @@ class Settings:
         N_("true or false"),
         choices=("true", "false"),
     )
+    probe_posts: str = _setting(
+        "",
+        N_("Probe posts"),
+        N_("Up to ten posts, separated by |, that trainings predict at each validation; empty: made-up ones; -: none."),
+        N_("at most ten posts"),
+        lambda text: len(parse_probes(text) or ()) <= MAX_PROBES,
+    )
     annotator: str = _setting(
         "", N_("Annotator"), N_("Your name with your annotations; empty: the login name."), N_("a name")
     )
@@ -151,6 +159,12 @@ class Settings:
                 line = f"{name} = {json.dumps(_defaults()[name])}"
                 text = re.sub(rf"^# {re.escape(line)}(?=\r?$)", line, text, count=1, flags=re.MULTILINE)
             atomic_write(paths.settings_file, _with_values(text, values, paths.settings_file).encode())
+
+    @property
+    def probes(self) -> tuple[str, ...]:
+        """The probe posts of new trainings."""
+        probes = parse_probes(self.probe_posts)
+        return DEFAULT_PROBES if probes is None else probes
 
 
 def environment_variable(name: str) -> str:

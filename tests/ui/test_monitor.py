@@ -13,6 +13,7 @@ from textual.widgets import OptionList, Static
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.plot.line_chart import LineChart
 from weibo_tui.app.train.monitor import ChartGrid, Monitor
+from weibo_tui.app.train.probe_panel import ProbePanel
 from weibo_tui.app.train.run_metrics import METRICS
 from weibo_tui.app.train.run_store import MAX_OVERLAID
 from weibo_tui.app.train.screen import TrainScreen
@@ -175,5 +176,53 @@ def test_monitor_hostile_names_and_errors_are_shown(furnished: Path) -> None:
             await pilot.pause()
             assert "[/哈哈][b]a␛[31m" in drawn(pilot)
             assert not {"\x1b", "\x9b"} & set(drawn(pilot))
+
+    play_train(scene)
+
+
+def create_probed_run(name: str, posts: list[str], *shares: float) -> None:
+    """Create a run whose validations predict each post as positive with these probabilities."""
+    with Workbench() as wb:
+        run = wb.runs.create("train", name, {})
+        wb.runs.append_events(
+            run.id, [{"event": "RunStarted", "probes": posts, "labels": ["negative", "positive"], "posts": {}}]
+        )
+        for step, share in enumerate(shares, start=1):
+            rows = [[1 - share, share] for _post in posts]
+            step_done = {"event": "StepDone", "step": step, "steps": 9, "epoch": 1, "loss": 0.5}
+            probed = {"event": "ProbesPredicted", "step": step, "epoch": 1, "probabilities": rows}
+            wb.runs.append_events(run.id, [step_done, probed])
+        wb.runs.finish(run.id, "stopped")
+
+
+def test_monitor_shows_probe_posts_with_their_flips(furnished: Path) -> None:
+    hostile = "[/哈哈][b]好\x1b[31m\u202e吃"
+    create_probed_run("first", ["面真好吃", "服务太差了"], 0.2, 0.9, 0.9, 0.4)
+    create_probed_run("second", ["面真好吃", hostile], 0.2, 0.3, 0.9)
+
+    async def scene(pilot: Pilot[None], train: TrainScreen) -> None:
+        panel, charts = train.query_one(ProbePanel), train.query_one(ChartGrid)
+        await until(pilot, lambda: panel.display)
+        assert panel.region.y > charts.region.y
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: panel.region.y < charts.region.y)
+        lines = drawn(pilot)
+        assert "Probe posts  bars: probability of positive  signs: the label changed" in lines
+        assert "▂▂▂▂▃▃▃▃▲███ ▲ positive 90.0%  面真好吃  1 change" in lines
+        assert "[/哈哈][b]好␛[31m" in lines
+        await pilot.press("o", "down")
+        await until(pilot, lambda: "服务太差了" in drawn(pilot))
+        lines = drawn(pilot)
+        assert "  ■ ▂▂▂▲█████▼▄▄ ▼ negative 60.0%  ● ▂▂▂▂▃▃▃▃▲███ ▲ positive 90.0%" in lines
+        assert "■ first  ● second" in lines
+        await pilot.press("z")
+        assert not panel.display
+        await pilot.press("z")
+        for size in ((42, 12), (60, 20)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            assert not {"\x1b", "\u202e"} & set(drawn(pilot))
+        await pilot.press("up", "o", "down", "down")  # to a run without probe posts
+        await until(pilot, lambda: not panel.display)
 
     play_train(scene)

@@ -105,6 +105,7 @@ WRONG = (
     ("blocks", "first", "write all, last-third"),
     ("threads", "-1", "a whole number from 0"),
     ("seed", str(2**32), "a whole number"),
+    ("probes", "|".join("一二三四五六七八九十百"), "at most 10 posts"),
     ("name", "my adapter", "Invalid name"),
     ("name", "mood", "this name exists already"),
 )
@@ -152,6 +153,7 @@ def test_form_explains_wrong_values_and_starts_a_training(furnished: Path, few: 
         # Closing the form ends its audit and keeps the texts.
         await type_into(pilot, form, "epochs", "1")
         await type_into(pilot, form, "bottleneck", "8")
+        await type_into(pilot, form, "probes", "今天的面真好吃 | 服务太差了")
         preview = form.query_one(DataPreview)
         await until(pilot, lambda: preview._thread is not None)
         thread = preview._thread
@@ -161,6 +163,7 @@ def test_form_explains_wrong_values_and_starts_a_training(furnished: Path, few: 
         await pilot.press("n")
         form = await screen_of(pilot, TrainingForm)
         assert (form.plan().hyper.epochs, form.plan().hyper.bottleneck, form.plan().data) == (1, 8, (few,))
+        assert form.plan().probes == ("今天的面真好吃", "服务太差了")
         await type_into(pilot, form, "max_length", "32")
         await type_into(pilot, form, "name", "few")
         await pilot.press("ctrl+s")

@@ -31,6 +31,7 @@ CONFIGS: list[TrainingConfig | PretrainingConfig] = [
         machine=ComputeOptions("cpu", "bfloat16", 3),
         overwrite=True,
         test=0.2,
+        probes=("今天的面真好吃", "服务太差了"),
     ),
     PretrainingConfig(Path("c.xz"), "z", recipe=models.RECIPE, emoticons=False, encoding="utf-16", layers=3),
     PretrainingConfig(
@@ -51,8 +52,9 @@ def test_config_round_trip_through_json_is_equal(config: TrainingConfig | Pretra
 def test_config_without_versions_has_the_first_ones() -> None:
     values = TrainingConfig((Path("a.csv"),), "x").to_json()
     assert (values.pop("grouping"), values.pop("preprocessing")) == (GROUPING_VERSION, PREPROCESSING)
+    assert values.pop("probes") is None
     read = TrainingConfig.from_json(values)
-    assert (read.grouping, read.preprocessing) == (1, 1)
+    assert (read.grouping, read.preprocessing, read.probes) == (1, 1, ())
     assert TrainingConfig.from_json(read.to_json()) == read
     values = PretrainingConfig(Path("a.txt"), "x", recipe=models.RECIPE).to_json()
     assert values.pop("preprocessing") == PREPROCESSING

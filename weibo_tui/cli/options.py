@@ -75,6 +75,21 @@ TestData = Annotated[
         ),
     ),
 ]
+Probes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--probe",
+        metavar="TEXT",
+        rich_help_panel=_("Training"),
+        help=_(
+            "Post to predict at each validation (default: the setting probe_posts, or made-up ones). Give it again for "
+            "another post."
+        ),
+    ),
+]
+NoProbes = Annotated[
+    bool, typer.Option("--no-probes", rich_help_panel=_("Training"), help=_("Predict no posts at validations."))
+]
 Data = Annotated[list[Path] | None, typer.Argument(help=DATA_HELP, metavar="DATA")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help=_("Replace an existing file or model."))]
 Resume = Annotated[

@@ -30,7 +30,16 @@ from weibo_tui.cli.output import (
 )
 from weibo_tui.cli.score_card import score_lines
 from weibo_tui.datasets.tables import Columns
-from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
+from weibo_tui.engine.events import (
+    BatchHalved,
+    Evaluated,
+    JournalDelayed,
+    ProbesPredicted,
+    RunFinished,
+    RunStarted,
+    StepDone,
+    to_json,
+)
 from weibo_tui.engine.hyperparameters import (
     Acceleration,
     Cleaning,
@@ -45,6 +54,7 @@ from weibo_tui.locale import join_list, ngettext
 from weibo_tui.presentation.default_adapter import compare_with_default
 from weibo_tui.presentation.labels import label_notes
 from weibo_tui.presentation.numbers import figure, per_second, percent
+from weibo_tui.presentation.probes import ProbeHistory, probe_lines
 from weibo_tui.presentation.run_events import compute_setup, describe_event, posts_per_split
 from weibo_tui.progress import Progress, Rate
 
@@ -85,6 +95,8 @@ def train(
     label_map: options.LabelMap = None,
     validation_data: options.ValidationData = None,
     test_data: options.TestData = None,
+    probe: options.Probes = None,
+    no_probes: options.NoProbes = False,
     cleaning: Cleaning = Cleaning(),
     split: DataSplit = DataSplit(),
     scoring: Scoring = Scoring(),
@@ -109,6 +121,8 @@ def train(
             return
         files = [*data, *(validation_data or ()), *(test_data or ())]
         list_bad_rows(files, columns, bad_rows, overwrite)
+        if probe and no_probes:
+            raise UserInputError(_("--probe and --no-probes exclude each other. Give one of them."))
         config = TrainingConfig(
             data=tuple(data),
             name=name or options.name_after(data[0].stem, "adapter"),
@@ -130,6 +144,7 @@ def train(
             baselines=scoring.baselines,
             seeds=scoring.seeds,
             keep=scoring.keep,
+            probes=() if no_probes else tuple(probe or ()) or None,
         )
         follow(workbench, workbench.iter_train(config), json, wait=not now)
 
@@ -158,16 +173,10 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: boo
                     if workbench.missing_seeds(event.run)[1]:
                         accuracy = percent(figure((event.score or {}).get("accuracy")))
                         bars.line(_("'{name}': test accuracy {accuracy}.").format(name=event.name, accuracy=accuracy))
+            if not json:
+                printer.show_probes()
     except (InterruptedRunError, KeyboardInterrupt, RunStoppedError):
-        if finished is not None:
-            hint = _("The run has finished already.")
-        elif run:
-            hint = _("Stopped with a checkpoint. Resume with: weibo-tui runs resume {run}").format(run=run)
-        else:
-            hint = _("Stopped before the first step. Nothing was saved.")
-        if rest := _rest_hint(workbench, run):
-            echo_info(rest)
-        raise exit_interrupted(hint) from None
+        raise exit_interrupted(_interruption_hint(workbench, run, finished)) from None
     except WeiboTuiError as error:
         # The disk or the database failed, not the training, so that it can be resumed.
         if run and isinstance(error.__cause__, OSError | sqlite3.Error):
@@ -177,6 +186,17 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: boo
     _echo_result(workbench, finished, json)
     if hint := _rest_hint(workbench, finished.run):
         echo_info(hint)
+
+
+def _interruption_hint(workbench: Workbench, run: str, finished: RunFinished | None) -> str:
+    """Return lines on how to continue the `run` that was interrupted, "" before it began, and the seeds after it."""
+    if finished is not None:
+        hint = _("The run has finished already.")
+    elif run:
+        hint = _("Stopped with a checkpoint. Resume with: weibo-tui runs resume {run}").format(run=run)
+    else:
+        hint = _("Stopped before the first step. Nothing was saved.")
+    return "\n".join(filter(None, (hint, _rest_hint(workbench, run))))
 
 
 def _rest_hint(workbench: Workbench, run: str) -> str:
@@ -233,6 +253,7 @@ class _EventPrinter:
         self._bars = bars
         self._tokens = 0
         self._token_rate = Rate()
+        self._probes = ProbeHistory()
 
     def show(self, event: object) -> None:
         if isinstance(event, Progress) and event.stage != "step":
@@ -242,7 +263,10 @@ class _EventPrinter:
             rate = per_second(self._token_rate.update(self._tokens), _(" tokens"))
             note = _("loss {loss}, {rate}").format(loss=f"{event.loss:.3f}", rate=rate)
             self._bars.update(_("training"), event.step, event.steps or None, note)
+        elif isinstance(event, ProbesPredicted):
+            self._probes.apply(to_json(event))
         elif isinstance(event, RunStarted):
+            self._probes.apply(to_json(event))
             self._bars.line(_started(event))
             several = {"several labels": event.posts.get("several labels", 0)}  # the other rows are among the posts
             for note in label_notes(event.labels_read_as, several):
@@ -252,6 +276,11 @@ class _EventPrinter:
             self._bars.line(message.format(step=f"{event.step:,}"))
         elif isinstance(event, Evaluated | BatchHalved | JournalDelayed):
             self._bars.line(describe_event(to_json(event)))
+
+    def show_probes(self) -> None:
+        """Print the predictions of the probe posts in all validations."""
+        for line in probe_lines(self._probes):
+            echo_info(line)
 
 
 def _started(event: RunStarted) -> str:

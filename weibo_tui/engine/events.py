@@ -15,7 +15,8 @@ class RunStarted:
     """Start of a training or pretraining, or its resume at step `step` of `steps` (0: limited by time).
 
     `posts` are the numbers of posts by split, and of rows that were left out by the reason. `labels_read_as` are the
-    names of labels in the files, where these are others."""
+    names of labels in the files, where these are others. `probes` are the posts of `ProbesPredicted`, whose
+    probabilities are those of `labels`, in order."""
 
     run: str
     name: str
@@ -31,6 +32,8 @@ class RunStarted:
     trainable: int
     frozen: int
     labels_read_as: dict[str, str] = dataclasses.field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    probes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,18 @@ class Evaluated:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbesPredicted:
+    """Predictions of the probe posts in a validation, just before its `Evaluated`.
+
+    `probabilities`, (posts, labels), are not calibrated, because the temperature is fitted after the training. Those of
+    a post are NaN where the adapter's output is not finite."""
+
+    epoch: int
+    step: int
+    probabilities: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointSaved:
     """Everything that a resume needs is on disk."""
 
@@ -100,7 +115,17 @@ class RunFinished:
     score: dict[str, Any] | None
 
 
-Event = Progress | RunStarted | StepDone | BatchHalved | Evaluated | CheckpointSaved | JournalDelayed | RunFinished
+Event = (
+    Progress
+    | RunStarted
+    | StepDone
+    | BatchHalved
+    | ProbesPredicted
+    | Evaluated
+    | CheckpointSaved
+    | JournalDelayed
+    | RunFinished
+)
 
 
 def to_json(event: Any) -> dict[str, Any]:

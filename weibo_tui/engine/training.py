@@ -23,11 +23,11 @@ from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.batches import Indices, micro_batches, training_steps
 from weibo_tui.engine.calibration import negative_log_likelihood
 from weibo_tui.engine.device import Compute, memory
-from weibo_tui.engine.events import BatchHalved, Evaluated, Event, StepDone
+from weibo_tui.engine.events import BatchHalved, Evaluated, Event, ProbesPredicted, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.oom import halve_micro_batch
-from weibo_tui.engine.prediction import pooled_states, predict_logits
+from weibo_tui.engine.prediction import pooled_states, predict_logits, softmax
 from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
@@ -111,8 +111,11 @@ class AdapterTrainer:
         compute: Compute,
         padding: int,
         allocate: ArrayAllocator | None = None,
+        probes: EncodedPosts | None = None,
     ) -> None:
-        """`padding` is the padding id. With `allocate`, activations below the adapter are cached in its arrays."""
+        """`padding` is the padding id. With `allocate`, activations below the adapter are cached in its arrays.
+
+        `probes` are predicted in each validation; they change nothing else."""
         self.backbone = backbone
         self.adapter = adapter
         self.train = train
@@ -120,6 +123,7 @@ class AdapterTrainer:
         self.hyper = hyper
         self.compute = compute
         self.padding = padding
+        self.probes = probes
         self.state = TrainerState()
         # The variants without emoticons follow the posts themselves.
         variants = [train.encoded, train.emoticon_free] if train.emoticon_free else None
@@ -305,6 +309,8 @@ class AdapterTrainer:
             logits[batch] = batch_logits
             done += len(batch)
             yield Progress("validation", done, total)
+        # Before `Evaluated`, with which a checkpoint is saved: a resume from it does not validate again.
+        yield from self._predict_probes()
         finite = np.isfinite(logits).all(axis=1)
         # A post without a prediction gets a label that no post has.
         predicted = np.where(finite, logits.argmax(axis=1), self.adapter.config.labels)
@@ -319,6 +325,16 @@ class AdapterTrainer:
         loss = negative_log_likelihood(logits, self.validation.labels) if finite.all() else float("nan")
         in_epoch = self.state.taken < self.steps_per_epoch
         yield Evaluated(epoch, step, "validation", loss, accuracy, macro_f1, best, in_epoch)
+
+    def _predict_probes(self) -> Iterator[Event]:
+        if self.probes is None or not len(self.probes):
+            return
+        logits = np.zeros((len(self.probes), self.adapter.config.labels))
+        for batch, part in predict_logits(self.backbone, self.adapter, self.probes, self.padding, self.compute):
+            logits[batch] = part
+        finite = np.isfinite(logits).all(axis=1, keepdims=True)
+        probabilities = np.where(finite, softmax(np.where(finite, logits, 0.0)), np.nan)
+        yield ProbesPredicted(self.state.epoch, self.state.step, tuple(map(tuple, probabilities.tolist())))
 
     def _out_of_patience(self) -> bool:
         return 0 < self.hyper.patience <= self.state.stale

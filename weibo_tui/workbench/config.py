@@ -36,6 +36,7 @@ from weibo_tui.paths import Paths
 from weibo_tui.registry.cards import check_name
 from weibo_tui.text.cleaning import PREPROCESSING, SIMPLIFYING
 from weibo_tui.text.dates import parse_date
+from weibo_tui.text.probes import MAX_PROBES
 from weibo_tui.workbench.labeling_checkpoint import checkpoint_path
 
 ConfigT = TypeVar("ConfigT", "TrainingConfig", "PretrainingConfig")
@@ -71,8 +72,9 @@ class TrainingConfig:
     instead. A `base` that is a Hugging Face repository is downloaded first,
     unless `offline`. With `keep_states`, the activations below the adapter are computed once and cached on disk.
     `grouping` is the version of `group_posts` that splits the posts, `preprocessing` that of `clean`. `map` are
-    rules for labels (see `label_map.Rules`), None in runs that are older than the field. `baselines`, `seeds` and
-    `keep` are those of `Scoring`. A training of several seeds consists of one for each, which has the `group`."""
+    rules for labels (see `label_map.Rules`), None in runs that are older than the field. `probes` are posts that each
+    validation predicts, None for those of the setting `probe_posts`. `baselines`, `seeds` and `keep` are those of
+    `Scoring`. A training of several seeds consists of one for each, which has the `group`."""
 
     data: tuple[Path, ...]
     name: str
@@ -93,12 +95,15 @@ class TrainingConfig:
     grouping: int = GROUPING_VERSION
     preprocessing: int = PREPROCESSING
     map: Rules | None = ()
+    probes: tuple[str, ...] | None = None
     baselines: bool = _SCORING.baselines
     seeds: int = _SCORING.seeds
     keep: str = _SCORING.keep
     group: SeedGroup | None = field(default=None, metadata={"internal": True})
 
     def __post_init__(self) -> None:
+        if isinstance(self.probes, str):
+            object.__setattr__(self, "probes", (self.probes,))
         _raise_if_errors(self._errors())
         check_name(self.name)
         _set_rules(self)
@@ -106,6 +111,9 @@ class TrainingConfig:
     def _errors(self) -> Iterator[str]:
         if not self.data:
             yield _("no file to train on is named")
+        if self.probes is not None and len(self.probes) > MAX_PROBES:
+            message = _("there are {number} probe posts, and at most {limit} are possible")
+            yield message.format(number=f"{len(self.probes):,}", limit=MAX_PROBES)
         for name in ("validation", "test"):
             if not 0 < getattr(self, name) < 0.5:
                 yield _("{name} is {value} and must be between 0 and 0.5").format(name=name, value=getattr(self, name))
@@ -132,12 +140,14 @@ class TrainingConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
+        probes = values.get("probes", ())
         return cls(
             **{
                 "grouping": 1,  # of runs that are older than these fields
                 "preprocessing": 1,
                 "map": None,
                 **values,
+                "probes": None if probes is None else tuple(probes),
                 **{name: tuple(map(Path, values.get(name, ()))) for name in _FILES},
                 "columns": Columns(**values["columns"] | {"label_of": _pairs(values["columns"].get("label_of", ()))}),
                 "labels": None if values["labels"] is None else tuple(values["labels"]),

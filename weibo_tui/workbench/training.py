@@ -72,7 +72,8 @@ def train(models: ModelLoader, runs: Runs, answers: Answers, config: TrainingCon
     if "/" in config.base and not config.offline:
         card = yield from download_base(models, config.base)
         config = replace(config, base=card.name)
-    config = replace(config, base=models.base_name(config.base))
+    probes = models.settings.probes if config.probes is None else config.probes
+    config = replace(config, base=models.base_name(config.base), probes=probes)
     seeds = None if config.group is None else SeedRuns(models, runs, config.group)
     last_answer = answers.last_id() if seeds is None or seeds.last_answer is None else seeds.last_answer
     prepared = yield from _prepare(models, config, answers.sample_texts(last_answer))
@@ -225,6 +226,7 @@ def _prepare(
         base.tokenizer, dataset, split.train, config, emoticon_free=hyper.emoticon_dropout > 0
     )
     held_out = yield from _examples(base.tokenizer, dataset, split.validation, config, emoticon_free=False)
+    probes = yield from _encode_probes(base.tokenizer, config)
     trainer = AdapterTrainer(
         base.backbone,
         adapter.to(compute.device),
@@ -234,6 +236,7 @@ def _prepare(
         compute,
         base.tokenizer.special_tokens.pad,
         array_allocator(models.paths.runs) if config.keep_states else None,
+        probes,
     )
     return PreparedTraining(base, compute, dataset, split, trainer)
 
@@ -293,6 +296,15 @@ def encode_posts(
     return EncodedPosts.join(parts)
 
 
+def _encode_probes(tokenizer: PostTokenizer, config: TrainingConfig) -> Generator[Progress, None, EncodedPosts]:
+    probes = config.probes or ()
+    encoded = yield from _encode(tokenizer, probes, config)
+    for post, tokens in zip(probes, encoded.num_content_tokens, strict=True):
+        if not tokens:
+            raise UserInputError(_("Probe post '{post}' has no text after cleaning. Remove it.").format(post=post))
+    return encoded
+
+
 def _run(
     models: ModelLoader, runs: Runs, config: TrainingConfig, prepared: PreparedTraining, session: RunSession
 ) -> Iterator[Event]:
@@ -313,6 +325,8 @@ def _run(
         trainable=_count_parameters(trainer.adapter),
         frozen=prepared.base.card.parameters,
         labels_read_as=dataset.labels_read_as,
+        labels=dataset.names,
+        probes=config.probes or (),
     )
     yield from session.iter_events(trainer)
     texts, words = yield from hash_texts(dataset.posts, config.preprocessing)

@@ -28,12 +28,14 @@ from weibo_tui.engine.hyperparameters import (
     Hyperparameters,
     Parameter,
     PretrainingHyperparameters,
+    Scoring,
     parameters,
 )
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import check_name
+from weibo_tui.text.probes import MAX_PROBES, parse_probes
 from weibo_tui.workbench.downloads import BASE, BASE_SIZE
 from weibo_tui.workbench.models import STARTER_BASE
 
@@ -64,14 +66,29 @@ def map_field() -> FieldSpec:
     return FieldSpec("map", N_("Label map"), about, parse=rule_list)
 
 
+def probes_field() -> FieldSpec:
+    """Return the field for the posts that each validation predicts."""
+
+    def parse(text: str) -> tuple[str, ...] | None:
+        probes = parse_probes(text)
+        if len(probes or ()) > MAX_PROBES:
+            raise UserInputError(_("at most {limit} posts").format(limit=MAX_PROBES))
+        return probes
+
+    about = N_("Posts that each validation predicts, separated by | (default: those of the settings); -: none.")
+    return FieldSpec("probes", N_("Probe posts"), about, parse=parse)
+
+
 def more_fields() -> list[FieldSpec]:
     """Return the fields of a training under "More"."""
     about_labels = N_("Label names in order, like bad,good (default: negative,positive for 0 and 1).")
     return [
         *parameter_fields(Hyperparameters, main=False),
         *parameter_fields(Acceleration, main=False),
+        *parameter_fields(Scoring, main=False),
         FieldSpec("labels", N_("Label names"), about_labels, parse=parse_names),
         map_field(),
+        probes_field(),
         *parameter_fields(Cleaning, main=False),
         *parameter_fields(DataSplit, main=False),
         *table_fields(),

@@ -37,7 +37,7 @@ _DASH = 3  # columns of dots
 
 def percent_axis(low: float, high: float, max_ticks: int) -> Axis:
     """Return an axis of shares from about `low` to about `high`, labeled in percent."""
-    axis = linear(100 * low, 100 * high, max_ticks)
+    axis = linear(100 * low, 100 * high, max(2, max_ticks))
     ticks = tuple((position / 100, f"{label}%") for position, label in axis.ticks)
     return Axis(axis.low / 100, axis.high / 100, ticks)
 

@@ -11,12 +11,14 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Click, Resize
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.base import BaseApp, get_app
 from weibo_tui.app.formatting import bar, join_fitting, local_time, safe_content, safe_line
 from weibo_tui.app.keymap import first_key
 from weibo_tui.app.plot.line_chart import LineChart
+from weibo_tui.app.train.probe_panel import ProbePanel
 from weibo_tui.app.train.run_list import STATE_COLORS, state_label
 from weibo_tui.app.train.run_metrics import METRICS, LogLine, Metric, RunMetrics
 from weibo_tui.app.train.run_store import RunEntry
@@ -29,6 +31,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.default_adapter import compare_with_default
 from weibo_tui.presentation.numbers import NO_FIGURE, duration, percent, size
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
+from weibo_tui.workbench.seeds import adapter_of, is_complete
 
 SIDE_BY_SIDE = 112
 """Minimum width in cells for score card and log side by side."""
@@ -38,6 +41,8 @@ _SMALL_ROWS = 7
 _MIN_LARGE_ROWS, _MAX_LARGE_ROWS = 9, 20
 _ROWS_BELOW = 6
 """Rows left below the charts if there is room."""
+_ROWS_FOR_PROBES = 24
+"""Minimum rows of the monitor for probe posts above the charts."""
 # A pretraining has windows instead of posts, and is evaluated once, at its end.
 _TRAINING_ONLY = ("validation_loss", "accuracy", "macro_f1", "posts_per_second")
 
@@ -150,7 +155,7 @@ class Monitor(Vertical):
         &.-wide.-scored #facts > * { width: 1fr; }
         &.-wide.-scored .log { padding-left: 3; }
         & ChartGrid { margin-bottom: 1; }
-        &.-zoomed #facts { display: none; }
+        &.-zoomed #facts, &.-zoomed ProbePanel { display: none; }
         &.-zoomed ChartGrid { margin-bottom: 0; }
     }
     """
@@ -165,8 +170,9 @@ class Monitor(Vertical):
         self._shown_log: tuple[LogLine, ...] = ()
         self._score = ScoreView()
         self.charts = ChartGrid()
+        self._probes = ProbePanel()
         self._facts = Container(self._score, self._log, id="facts")
-        self._body = _Body(self.charts, self._facts)
+        self._body = _Body(self.charts, self._probes, self._facts)
 
     def compose(self) -> ComposeResult:
         yield self._head
@@ -183,8 +189,17 @@ class Monitor(Vertical):
         self.call_after_refresh(self._arrange)
 
     def _arrange(self) -> None:
-        above = self._facts.size.height if self.has_class("-scored") else 0
-        self.charts.fit(self._body.size.height - above)
+        """Put the score card above the charts once a run is finished, until then the probe posts if there is room."""
+        rows = self._body.size.height
+        parts: list[Widget] = [self.charts, self._probes, self._facts]
+        if self.has_class("-scored"):
+            parts = [self._facts, self._probes, self.charts]
+        elif rows >= _ROWS_FOR_PROBES:
+            parts = [self._probes, self.charts, self._facts]
+        if list(self._body.children) != parts:
+            self._body.sort_children(key=parts.index)
+        above = sum(part.size.height for part in parts[: parts.index(self.charts)] if part.display)
+        self.charts.fit(rows - above)
 
     def enter(self) -> None:
         """Take the focus, so that the arrow keys scroll."""
@@ -207,6 +222,8 @@ class Monitor(Vertical):
         self.show_head(entry, own)
         self.charts.display = own is not None  # it is read soon, or the run has no values yet
         self.charts.show(metrics, entry.kind)
+        if self._probes.show(metrics):
+            self.call_after_refresh(self._arrange)
         self._show_log(own)
         summary = entry.run.summary if entry.run is not None else None
         score = summary.get("score") if summary and entry.state == "finished" else None
@@ -227,13 +244,8 @@ class Monitor(Vertical):
             self._log.update(ResponsiveText(lambda width: log_lines(log, width)))
 
     def _set_scored(self, scored: bool) -> None:
-        """Put the score card above the charts once a run is finished."""
         if scored != self.has_class("-scored"):
             self.set_class(scored, "-scored")
-            if scored:
-                self._body.move_child(self._facts, before=self.charts)
-            else:
-                self._body.move_child(self._facts, after=self.charts)
             self.call_after_refresh(self._arrange)
 
 
@@ -275,10 +287,19 @@ def _title(entry: RunEntry, metrics: RunMetrics | None, width: int) -> Content:
 def _result(entry: RunEntry, app: BaseApp) -> str:
     if entry.kind != "train":
         return _("Saved as base '{name}'. Press F5, then u, to make it the default.").format(name=entry.name)
-    catalog, run_id = app.catalog, "" if entry.run is None else entry.run.id
-    card = next((card for card in catalog.adapters if card.run == run_id), None)
-    if card is None:
+    catalog = app.catalog
+    card = None if entry.run is None else adapter_of(entry.run, catalog.adapters)
+    if entry.run is None or card is None:
         return _("Its adapter '{name}' has been deleted.").format(name=entry.name)
+    if card.run != entry.run.id:
+        return _("One of several seeds, of which the adapter '{name}' was kept.").format(name=card.name)
+    if not is_complete(entry.run, catalog.adapters):
+        return join_sentences(
+            _("Saved as adapter '{name}'.").format(name=card.name),
+            _("One of several seeds. Press {key} to train those that are left.").format(
+                key=first_key("train.resume", app.keymap)
+            ),
+        )
     if card.name == catalog.adapter:
         saved = _("Saved as adapter '{name}', the default.").format(name=card.name)
         return join_sentences(saved, compare_with_default(card, None))

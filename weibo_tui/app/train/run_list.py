@@ -49,7 +49,7 @@ STATE_COLORS: Mapping[State, str] = {
     "failed": "$text-error",
     "interrupted": "$text-warning",
 }
-_CURVE_COLORS = tuple(f"${name}" for name in label_colors(dark=True) if name.startswith("label-"))
+CURVE_COLORS = tuple(f"${name}" for name in label_colors(dark=True) if name.startswith("label-"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def _prompt(row: RunRow) -> ResponsiveText:
 
 
 def _lines(row: RunRow, width: int) -> Iterator[Content]:
-    mark = Content.styled(marker(row.color) + " ", _CURVE_COLORS[row.color]) if row.color is not None else Content()
+    mark = Content.styled(marker(row.color) + " ", CURVE_COLORS[row.color]) if row.color is not None else Content()
     state = state_label(row.state, row.is_elsewhere)
     if row.share is not None and row.state != "finished":
         state = Content.assemble(state, f" {percent(row.share, 0)}")

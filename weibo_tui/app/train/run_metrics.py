@@ -13,6 +13,7 @@ from weibo_tui.app.plot.series import SMOOTHING, Series
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import figure
+from weibo_tui.presentation.probes import ProbeHistory
 from weibo_tui.presentation.run_events import compute_setup, describe_event, posts_per_split
 from weibo_tui.storage.runs import DAMAGED, JournalEntry, Run, Runs
 
@@ -87,6 +88,7 @@ class RunMetrics:
         """Computing time in seconds."""
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.series = {metric.name: Series(self.name, self.color, metric.smoothing) for metric in METRICS}
+        self.probes = ProbeHistory()
         self._marks: deque[tuple[float, float]] = deque()
 
     def apply(self, reset: bool, entries: Iterable[JournalEntry]) -> None:
@@ -134,10 +136,13 @@ class RunMetrics:
         elif kind == "RunStarted":
             self.started = event
             self.steps = int(_number(event, "steps") or 0)
+            self.probes.apply(event)
             self.reset_eta()
             self._add_log(entry.at, kind, _start_text(event))
         elif kind in ("BatchHalved", "JournalDelayed"):
             self._add_log(entry.at, kind, describe_event(event))
+        elif kind == "ProbesPredicted":
+            self.probes.apply(event)
         elif kind == "Evaluated":
             self._apply_evaluation(entry.at, event)
         elif kind == "CheckpointSaved":

@@ -126,7 +126,7 @@ def _baseline_block(baselines: Sequence[Baseline], width: int) -> Block:
     columns = [
         Column(_("difference"), [signed_points(one.difference) for one in baselines]),
         Column(_("95% interval"), [interval(one.difference_ci, signed_points) for one in baselines]),
-        Column(_("McNemar's p"), [p_value(one.p) for one in baselines]),
+        Column("p", [p_value(one.p) for one in baselines]),
         Column(_("accuracy"), [percent(one.accuracy) for one in baselines]),
     ]
     table = Table(_("simple model"), [safe_line(baseline_name(one.name)) for one in baselines], columns, width)
@@ -158,13 +158,14 @@ def _seeds_block(seeds: Seeds, width: int) -> Block:
 def _in_columns(blocks: Callable[[int], Iterator[Block]], least: int, width: int) -> Iterator[Content]:
     """Yield the lines of blocks, which are a function of their width, at least `least` cells if there is room."""
     columns = _column_count(len([*blocks(width)]), least, width)
-    cells = (width + _GAP) // columns - _GAP
-    laid_out = [*blocks(max(cells, 1))]
+    cells = max(1, (width + _GAP) // columns - _GAP)
+    laid_out = [*blocks(cells)]
     for start in range(0, len(laid_out), columns):
         if start:
             yield Content("")
         for line in zip_longest(*laid_out[start : start + columns], fillvalue=Content("")):
-            yield Content(" " * _GAP).join(part.pad_right(cells - part.cell_length) for part in line)
+            parts = [part.truncate(cells) for part in line]
+            yield Content(" " * _GAP).join(part.pad_right(cells - part.cell_length) for part in parts)
 
 
 def _column_count(blocks: int, least: int, width: int) -> int:
