@@ -298,7 +298,7 @@ def encode_posts(
 
 def _encode_probes(tokenizer: PostTokenizer, config: TrainingConfig) -> Generator[Progress, None, EncodedPosts]:
     probes = config.probes or ()
-    encoded = yield from _encode(tokenizer, probes, config)
+    encoded = yield from encode_posts(tokenizer, probes, config.hyper.max_length, config.preprocessing)
     for post, tokens in zip(probes, encoded.num_content_tokens, strict=True):
         if not tokens:
             raise UserInputError(_("Probe post '{post}' has no text after cleaning. Remove it.").format(post=post))
