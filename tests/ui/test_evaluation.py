@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.evaluation import posts_screen
+from weibo_tui.app.evaluation import post_list
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
 from weibo_tui.app.evaluation.form import EvaluationForm
 from weibo_tui.app.evaluation.posts_screen import CellPostsScreen, PostDetails, PostList, PostScreen
@@ -189,8 +189,8 @@ def test_result_shows_score_card_matrix_and_posts(furnished: Path, few: Path) ->
 def test_past_evaluations_cells_and_errors_file(
     furnished: Path, few: Path, posts_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(posts_screen, "PAGE", 20)
-    monkeypatch.setattr(posts_screen, "PREFETCH", 5)
+    monkeypatch.setattr(post_list, "PAGE", 20)
+    monkeypatch.setattr(post_list, "PREFETCH", 5)
     out, known = tmp_path / "out.csv", tmp_path / "known.csv"
     known.write_text("".join(posts_file.read_text("utf-8").splitlines(keepends=True)[:101]), "utf-8")
 

@@ -170,41 +170,45 @@ def _name_labels(rows: _Rows, cards: Sequence[AdapterCard], config: ComparisonCo
 
     Labels are equal by name or meaning. A column has the labels that occur in it."""
     first = Labels(cards[0].labels, cards[0].raw_labels)
-    matches = [first.match(card.labels) for card in cards]
+    matches = {card.name: first.match(card.labels) for card in cards}
     predictions = {} if column is None else first.match({*rows.predicted} - {""})
-    sets = [set(match.values()) for match in [*matches, *([] if column is None else [predictions])]]
-    common = {place: index for index, place in enumerate(sorted(set.intersection(*sets)))}
-    if len(common) < 2:
-        names = join_list([*(card.name for card in cards), *([] if column is None else [column])])
-        message = _("{names} have fewer than two labels in common. Compare what predicts the same labels.")
-        raise UserInputError(message.format(names=names))
+    common = _common_places([*matches.items(), *([] if column is None else [(column, predictions)])])
     answers = {*rows.answers} - {""}
     label_map = parse_rules(config.map)
     label_map.check_used(answers)  # raises for rules of which none matches
     assigned = assign_labels(answers, first, label_map)
-    named = {word: common[place] for word, place in assigned.indices.items() if place in common}
-    labels = tuple(first.names[place] for place in common)
-    if not named and answers - assigned.left_out.keys():
-        raise _unknown_labels(config.data, answers, labels)
-    return _Names(
-        labels=labels,
-        others=tuple(
-            dict.fromkeys(
-                label
-                for card, match in zip(cards, matches, strict=True)
-                for label in card.labels
-                if match.get(label) not in common
-            )
-        ),
+    names = _Names(
+        labels=tuple(first.names[place] for place in common),
+        others=_other_labels(cards, matches, common),
         own=[
-            {card.labels.index(label): common[place] for label, place in match.items() if place in common}
-            for card, match in zip(cards, matches, strict=True)
+            {card.labels.index(label): common[place] for label, place in matches[card.name].items() if place in common}
+            for card in cards
         ],
-        answers=named,
+        answers={word: common[place] for word, place in assigned.indices.items() if place in common},
         predictions={word: common[place] for word, place in predictions.items() if place in common},
         left_out=assigned.left_out,
         read_as=assigned.read_as(),
     )
+    if not names.answers and answers - assigned.left_out.keys():
+        raise _unknown_labels(config.data, answers, names.labels)
+    return names
+
+
+def _common_places(matches: Sequence[tuple[str, Mapping[str, int]]]) -> dict[int, int]:
+    """Return the place among the common labels of each label of the first adapter that all raters have, in order."""
+    places = sorted(set.intersection(*(set(match.values()) for _name, match in matches)))
+    if len(places) < 2:
+        message = _("{names} have fewer than two labels in common. Compare what predicts the same labels.")
+        raise UserInputError(message.format(names=join_list(name for name, _match in matches)))
+    return {place: index for index, place in enumerate(places)}
+
+
+def _other_labels(
+    cards: Sequence[AdapterCard], matches: Mapping[str, Mapping[str, int]], common: Mapping[int, int]
+) -> tuple[str, ...]:
+    """Return the labels of adapters that are not compared, each once."""
+    others = (label for card in cards for label in card.labels if matches[card.name].get(label) not in common)
+    return tuple(dict.fromkeys(others))
 
 
 def _unknown_labels(path: Path, present: Collection[str], labels: Sequence[str]) -> UserInputError:

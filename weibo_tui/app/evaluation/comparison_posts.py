@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 
 from textual import events
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -12,7 +11,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.base import FormScreen, get_app
-from weibo_tui.app.evaluation.posts_screen import BAR_CELLS, MAX_CHARACTERS, PAGE, PREFETCH
+from weibo_tui.app.evaluation.post_list import PostLines
+from weibo_tui.app.evaluation.posts_screen import BAR_CELLS, MAX_CHARACTERS
 from weibo_tui.app.formatting import bar, label_color, label_content, post_content, safe_line
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.services.explanations import ExplainedPost
@@ -20,7 +20,6 @@ from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
 from weibo_tui.app.widgets.label_dialog import LabelDialog, correction_message
 from weibo_tui.app.widgets.label_keys import LabelKeys, pressed_digit
-from weibo_tui.app.widgets.line_list import LineList
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import N_, ngettext
@@ -35,34 +34,16 @@ _WIDE = 88
 """Cells from which on a post has room next to the list."""
 
 
-class ComparedPostList(LineList):
+class ComparedPostList(PostLines[ComparedPost]):
     """The label of each rater, the human label if there is one, and the text of each post, one a line."""
 
     HELP_TEXT = N_("Posts with different predictions, surest first. Enter opens a post, a digit gives it a label.")
 
-    def __init__(self, labels: Sequence[str]) -> None:
-        super().__init__()
+    def __init__(self, posts: Iterator[ComparedPost], labels: Sequence[str]) -> None:
+        super().__init__(posts)
         self._labels = labels
-        self.posts: list[ComparedPost] = []
         self.corrections: dict[int, str] = {}
         """Labels given here, by the row of the post."""
-
-    @property
-    def post(self) -> ComparedPost | None:
-        """The post under the cursor."""
-        return self.posts[self.cursor] if self.posts else None
-
-    @property
-    def line_count(self) -> int:
-        return len(self.posts)
-
-    def add(self, posts: Sequence[ComparedPost]) -> None:
-        """Add posts at the end."""
-        first = not self.posts
-        self.posts += posts
-        self.update_lines()
-        if first and posts:
-            self.post_message(self.Moved())
 
     def line(self, row: int, width: int) -> Content:
         post = self.posts[row]
@@ -104,8 +85,6 @@ class ComparedPostsPane(Vertical):
         """Show the posts of a cell of a pair's table, by default all on which some raters differ."""
         super().__init__()
         self._result, self._pair, self._cell = result, pair, cell
-        self._posts: Iterator[ComparedPost] = result.posts(pair, cell)
-        self._fetching = False
         self._adapters = [rater.name for rater in result.raters if rater.kind == "adapter"]
         self._explained = 0
         """Place of the adapter whose prediction is explained."""
@@ -113,7 +92,7 @@ class ComparedPostsPane(Vertical):
     def compose(self) -> Iterable[Widget]:
         yield Static(self._heading(), classes="heading")
         with Horizontal():
-            yield ComparedPostList(self._result.labels)
+            yield ComparedPostList(self._result.posts(self._pair, self._cell), self._result.labels)
             yield ComparedPostDetails()
         yield LabelKeys()
 
@@ -128,23 +107,9 @@ class ComparedPostsPane(Vertical):
         text = _("{names} = human label").format(names=names) if result.has_labels else names
         return safe_line(f"{text}  ({number_of_posts(count)})")
 
-    def on_mount(self) -> None:
-        self._fetch()
-
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width < _WIDE, "-narrow")
         self._show_labels()
-
-    def _fetch(self) -> None:
-        # One at a time, and never cancelled: what the iterator returned would be lost.
-        if not self._fetching:
-            self._fetching = True
-            get_app(self).run_task(self._load_page(), node=self)
-
-    async def _load_page(self) -> None:
-        posts = await get_app(self).records.call(lambda _wb: list(islice(self._posts, PAGE)))
-        self._fetching = len(posts) < PAGE  # those were the last
-        self.list.add(posts)
 
     @property
     def list(self) -> ComparedPostList:
@@ -153,8 +118,6 @@ class ComparedPostsPane(Vertical):
 
     def on_line_list_moved(self) -> None:
         self._show_post()
-        if len(self.list.posts) - 1 - self.list.cursor < PREFETCH:
-            self._fetch()
 
     def _show_post(self) -> None:
         post = self.list.post

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 
 from rich.cells import cell_len
 from textual.containers import Horizontal
@@ -12,12 +11,12 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.base import FormScreen
+from weibo_tui.app.evaluation.post_list import PostLines
 from weibo_tui.app.formatting import bar, label_color, label_content, post_content, safe_content, safe_line
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.services.explanations import ExplainedPost
 from weibo_tui.app.widgets.explanation import ExplainedPane, legend_lines, post_lines, reason_lines
 from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
-from weibo_tui.app.widgets.line_list import LineList
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
@@ -26,10 +25,6 @@ from weibo_tui.text.terminal import truncate_cells
 from weibo_tui.workbench import EvaluatedPost, EvaluationResult
 from weibo_tui.workbench.explanation import Explanation
 
-PAGE = 200
-"""Posts that are loaded at a time."""
-PREFETCH = 50
-"""Posts after the cursor below which more are loaded."""
 BAR_CELLS = 10
 MAX_LABELS = 60
 """Labels whose probabilities are shown, and always the actual one."""
@@ -37,31 +32,10 @@ MAX_CHARACTERS = 20_000
 """Characters of a post that are shown; a copy has all of them."""
 
 
-class PostList(LineList):
+class PostList(PostLines[EvaluatedPost]):
     """Confidence and text of each post, one a line."""
 
     HELP_TEXT = N_("Posts of one cell of the confusion matrix, most confident first. Enter opens a post.")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.posts: list[EvaluatedPost] = []
-
-    @property
-    def post(self) -> EvaluatedPost | None:
-        """The post under the cursor."""
-        return self.posts[self.cursor] if self.posts else None
-
-    @property
-    def line_count(self) -> int:
-        return len(self.posts)
-
-    def add(self, posts: Sequence[EvaluatedPost]) -> None:
-        """Add posts at the end."""
-        first = not self.posts
-        self.posts += posts
-        self.update_lines()
-        if first and posts:
-            self.post_message(self.Moved())
 
     def line(self, row: int, width: int) -> Content:
         post = self.posts[row]
@@ -91,36 +65,18 @@ class CellPostsScreen(FormScreen[None]):
         super().__init__()
         self._score, self._adapter = result.score, result.adapter
         self._label, self._predicted = label, predicted
-        self._posts: Iterator[EvaluatedPost] = result.posts(label, predicted)
-        self._fetching = False
+        self._posts = result.posts(label, predicted)
 
     def compose_body(self) -> Iterable[Widget]:
         labels = self._score.labels
         count = self._score.confusion[labels.index(self._label)][labels.index(self._predicted)]
         yield Static(Content(" · ").join(cell_title(self._label, self._predicted, labels, count)), classes="title")
         with Horizontal():
-            yield PostList()
+            yield PostList(self._posts)
             yield PostDetails(self._adapter)
 
-    def on_mount(self) -> None:
-        self._fetch()
-
-    def _fetch(self) -> None:
-        # One at a time, and never cancelled: what the iterator returned would be lost.
-        if not self._fetching:
-            self._fetching = True
-            self.run_task(self._load_page())
-
-    async def _load_page(self) -> None:
-        posts = await self.app.records.call(lambda _wb: list(islice(self._posts, PAGE)))
-        self._fetching = len(posts) < PAGE  # those were the last
-        self.query_one(PostList).add(posts)
-
     def on_line_list_moved(self) -> None:
-        posts = self.query_one(PostList)
-        self.query_one(PostDetails).show(posts.post, self._score.labels)
-        if len(posts.posts) - 1 - posts.cursor < PREFETCH:
-            self._fetch()
+        self.query_one(PostDetails).show(self.query_one(PostList).post, self._score.labels)
         self.refresh_bindings()
 
     def on_line_list_opened(self) -> None:
