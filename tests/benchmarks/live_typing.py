@@ -45,7 +45,7 @@ def add_large_model(home: str) -> Figures:
 def type_posts(home: str, live: bool, posts: int) -> Figures:
     """Type a post several times, after once to warm up, and return milliseconds.
 
-    `key p50` and `p95` are the time from a key to its character on the screen, in the middle of typing. With `live`, the
+    `key p50` and `p95` are the time from a key to its character on the screen, between other keys. With `live`, the
     app predicts the text then too, and `live p50` and `p95` are the time from the last key to its prediction."""
     variables: dict[str, str | None] = {name: None for name in os.environ if name.startswith("WEIBO_TUI_")}
     variables |= {"WEIBO_TUI_HOME": home, "WEIBO_TUI_LANGUAGE": "en", "WEIBO_TUI_DEVICE": "cpu"}
