@@ -109,6 +109,13 @@ class Settings:
         N_("true or false"),
         choices=("true", "false"),
     )
+    live_prediction: bool = _setting(
+        True,
+        N_("Live prediction"),
+        N_("Show the prediction of what is in the prompt while you type. It is not recorded."),
+        N_("true or false"),
+        choices=("true", "false"),
+    )
     probe_posts: str = _setting(
         "",
         N_("Probe posts"),

@@ -1,9 +1,9 @@
 """Compare this project with other programs and hold it to targets: `python tests/benchmarks [SUITE]… [--rounds N]`.
 
-The suites are train, predict, start, ui, history and explain (default: all, 40 minutes). What is compared runs in
-processes of its own, in turn, round after round, so that memory and warm caches are not shared. `--target NAME
-ARGUMENTS` is how one of these processes is started: it prints its figures as one JSON object on the last line of
-stdout.
+The suites are train, predict, start, ui, typing, history and explain (default: all, three quarters of an hour). What is
+compared runs in processes of its own, in turn, round after round, so that memory and warm caches are not shared.
+`--target NAME ARGUMENTS` is how one of these processes is started: it prints its figures as a JSON object, the last
+line of stdout.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-SUITES = ("train", "predict", "start", "ui", "history", "explain")
+SUITES = ("train", "predict", "start", "ui", "typing", "history", "explain")
 # Functions that run in a process of their own. Each returns its figures, and its module imports what it needs.
 TARGETS = {
     "app at work": ("app_at_work", "run_app"),
     "training alone": ("app_at_work", "train_alone"),
     "history": ("history_data", "query"),
+    "typing": ("live_typing", "type_posts"),
+    "large model": ("live_typing", "add_large_model"),
     "train": ("engine", "train"),
     "predict": ("engine", "predict"),
     "reference training": ("reference", "train"),

@@ -38,6 +38,7 @@ STEPS = {"bfloat16": 60, "float32": 20}
 TEXT = "这部电影太好看了，我很喜欢！"
 LAST_PAINTED = b"Leave"
 """The last word of the footer, at the bottom of the first screen."""
+TYPED_MODELS = ("starter", "12x768")
 PHASES = {
     "import": "import of torch",
     "idle": "idle",
@@ -192,6 +193,26 @@ def _write_posts(path: Path, number: int, seed: int) -> None:
         file.writelines(rows)
 
 
+def measure_typing(options: BenchmarkOptions, posts: int = 3) -> Events:
+    """Measure the latency of keys and of the prediction while typing, with the bundled models and with a base of 12
+    blocks of width 768, on the CPU. The keys are compared with those of an app that does not predict while typing."""
+    for model in TYPED_MODELS:
+        with temp_folder() as home:
+            yield Progress("writing", 0)
+            if model != "starter":
+                run_target("large model", home=str(home))
+            typing = partial(run_target, "typing", home=str(home), posts=posts)
+            targets = {"on": partial(typing, live=True), "off": partial(typing, live=False)}
+            rounds = yield from Rounds().run("measuring", targets, options.rounds or 3)
+        for figure in ("p50", "p95"):
+            ours, other = (rounds.sample(name, f"key {figure}", f"live prediction {name}") for name in targets)
+            yield Comparison("typing", f"key to screen, {figure}, {model}", "ms", ours, other)
+        for figure in ("p50", "p95"):
+            sample = rounds.sample("on", f"live {figure}")
+            threshold = Threshold(50, at_most=True) if figure == "p50" else None
+            yield Comparison("typing", f"key to its prediction, {figure}, {model}", "ms", sample, threshold=threshold)
+
+
 def measure_history(options: BenchmarkOptions, analyses: int = 1_000_000) -> Events:
     """Measure how fast a large history is opened, paged, filtered and searched, as its screen does. Writing it takes
     minutes and about 1 kB an analysis."""
@@ -223,6 +244,7 @@ SUITES: dict[str, Callable[[BenchmarkOptions], Events]] = {
     "predict": measure_prediction,
     "start": measure_start,
     "ui": measure_event_loop,
+    "typing": measure_typing,
     "history": measure_history,
     "explain": measure_explanations,
 }

@@ -25,6 +25,16 @@ def test_event_loop_suite_measures_each_phase(home: Path) -> None:
     assert not list(home.iterdir())
 
 
+def test_typing_suite_measures_keys_and_predictions(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suites, "TYPED_MODELS", ("starter",))
+    events = suites.measure_typing(BenchmarkOptions(rounds=1), posts=1)
+    rows = [event for event in events if isinstance(event, Comparison)]
+    assert [row.name for row in rows if row.threshold] == ["key to its prediction, p50, starter"]
+    assert all(row.ours.median > 0 for row in rows)
+    assert [row.baseline is None for row in rows] == [False, False, True, True]
+    assert not list(home.iterdir())
+
+
 def test_history_and_start_suites_measure_each_row(home: Path) -> None:
     events = [*suites.measure_history(BenchmarkOptions(rounds=2), 300), *suites.measure_start(BenchmarkOptions("", 1))]
     rows = [event for event in events if isinstance(event, Comparison)]

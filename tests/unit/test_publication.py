@@ -28,8 +28,10 @@ from weibo_tui.text.terminal import sanitize
 
 ANY_TEXT = st.text() | st.sampled_from([*TEXTS.values(), "a|b", "\\|", "*a*", "<b>", "&amp;", "$x$", "1. a", "# a"])
 COMMANDS = (
-    r"\\(?:textbackslash|text\w+|rightarrow|downarrow|kappa|geq|pm)(?:\{\})?|\\[&%$#_{}]|\$-\$|\$(?=\\)|(?<=[a-z])\$"
+    r"\\(?:text\w+|char34|rightarrow|downarrow|kappa|geq|pm)(?:\{\})?|\\[&%$#_{}]|\{[\[*]\}"
+    r"|\$-\$|\$(?=\\)|(?<=[a-z])\$"
 )
+"""Commands that `latex.escape` writes."""
 
 
 def plain(text: str) -> str:

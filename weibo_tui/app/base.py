@@ -52,7 +52,7 @@ MIN_COLUMNS = 42
 
 
 class SettingsChanged(Message, bubble=False):
-    """The language, the keys or the confidence threshold changed. Widgets that keep such texts update them."""
+    """A setting changed that is shown: the language, the keys, the confidence threshold or the live prediction."""
 
 
 class BaseApp(TextualApp, inherit_bindings=False):

@@ -50,7 +50,7 @@ class Prompt(TextArea):
     Prompt {
         height: auto; min-height: 3; max-height: 8; padding: 0 1;
         border: round $foreground 25%; background: $background;
-        border-title-color: $text-muted; scrollbar-size-vertical: 1;
+        border-title-color: $text-muted; border-subtitle-color: $text-muted; scrollbar-size-vertical: 1;
     }
     Prompt:focus { border: round $primary; }
     """

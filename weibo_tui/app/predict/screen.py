@@ -21,6 +21,7 @@ from weibo_tui.app.predict.adapter_dialog import AdapterDialog
 from weibo_tui.app.predict.card import PostCard
 from weibo_tui.app.predict.job_card import BatchCard, LabelingCard
 from weibo_tui.app.predict.label_file_form import LabelingForm
+from weibo_tui.app.predict.live_prediction import LivePrediction
 from weibo_tui.app.predict.prediction_list import PredictionList
 from weibo_tui.app.predict.prompt import MAX_CHARACTERS, Prompt
 from weibo_tui.app.predict.welcome import Welcome
@@ -63,6 +64,7 @@ class PredictScreen(MainScreen):
         self.welcome = Welcome()
         self.welcome.display = False
         self.prompt = Prompt(lambda: self.prediction_list.posts)
+        self.live = LivePrediction(self, self.prompt)
         yield self.prediction_list
         yield self.welcome
         yield self.prompt
@@ -92,6 +94,7 @@ class PredictScreen(MainScreen):
         ]
         title = Content("  ").join([safe_line(catalog.adapter, "bold"), *names])
         self.prompt.border_title = title if labels else None
+        self.live.update()
         if self._ready:
             self._update_welcome(catalog)
 
@@ -117,6 +120,9 @@ class PredictScreen(MainScreen):
         self.run_task(self.app.run_screen_action(message.screen_name, message.action))
 
     # ---- posts
+
+    def on_text_area_changed(self) -> None:
+        self.live.update()
 
     async def on_prompt_sent(self, message: Prompt.Sent) -> None:
         if message.post.strip() == QUIT_COMMAND:

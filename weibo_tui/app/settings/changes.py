@@ -12,6 +12,7 @@ from weibo_tui.settings import Settings, environment_variable
 from weibo_tui.workbench import ComputeOptions, Workbench
 
 _COMPUTE = ("device", "dtype", "threads")
+_SHOWN = ("language", "keys", "live_prediction")
 
 
 def describe_machine(wb: Workbench) -> str:
@@ -35,7 +36,7 @@ async def apply_changes(app: BaseApp, before: Settings, name: str) -> None:
         app.set_keymap(app.keymap)
     if after.theme != before.theme:
         app.show_theme()
-    if (after.language, after.keys) != (before.language, before.keys):
+    if any(getattr(after, name) != getattr(before, name) for name in _SHOWN):
         await app.update_texts()
     if after.uncertain_below != before.uncertain_below:
         await _mark_uncertain(app, after.uncertain_below)

@@ -20,10 +20,13 @@ _COMMANDS = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': r"\char34{}",
     "`": r"\textasciigrave{}",
     "'": r"\textquotesingle{}",
     **{sign: rf"\{sign}" for sign in "&%$#_{}"},
+    # At the beginning of a row they would be arguments of the end of the row before.
+    "[": "{[}",
+    "*": "{*}",
     # Signs of these tables that not every font has.
     "–": "--",
     "±": r"$\pm$",
