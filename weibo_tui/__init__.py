@@ -2,14 +2,15 @@
 
 In a notebook or a script, use the workbench::
 
-    from weibo_tui import Workbench, write_report
+    from weibo_tui import Workbench, document, write_report
 
     wb = Workbench()
     wb.predict("今天的面真好吃")                         # a Prediction
     wb.explain("今天的面真好吃")                         # an Explanation
     wb.predict(frame["text"]).to_pandas()               # many, as a DataFrame
     result = wb.train("posts.csv", "mood", epochs=2)    # a TrainingResult
-    wb.evaluate("test.csv", adapter="mood")             # a ScoreCard
+    score = wb.evaluate("test.csv", adapter="mood")     # a ScoreCard
+    document(score).write("score.html")                 # a Document; also .tex, .md, .csv, .svg, .png
     wb.label_file("posts.csv", "labeled.csv")           # a LabelingResult
     wb.estimate("labeled.csv", by="week")               # an EstimationResult
     write_report(wb.report("labeled.csv"), "report.html")
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     )
     from weibo_tui.engine.hyperparameters import ComputeOptions, Hyperparameters, PretrainingHyperparameters
     from weibo_tui.engine.score_card import ScoreCard
+    from weibo_tui.presentation.publication.document import Document
+    from weibo_tui.presentation.publication.results import document
     from weibo_tui.presentation.report.page import write_report
     from weibo_tui.progress import Progress
     from weibo_tui.registry.cards import AdapterCard, BaseCard
@@ -48,8 +51,10 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.annotation import Annotation, AnnotationProgress, Reveal, Task
     from weibo_tui.workbench.annotation_files import ImportedAnnotations
     from weibo_tui.workbench.annotation_results import AnnotatorAgreement, SampleMeasurement, TrainingRows
+    from weibo_tui.workbench.comparison_result import ComparedPost, ComparisonResult, PairComparison, Rater
     from weibo_tui.workbench.config import (
         AuditConfig,
+        ComparisonConfig,
         EstimationConfig,
         EvaluationConfig,
         LabelingConfig,
@@ -59,10 +64,11 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.core import AuditResult, ImportResult
     from weibo_tui.workbench.estimation import Estimate, EstimationResult
     from weibo_tui.workbench.evaluation import EvaluatedPost, EvaluationResult
-    from weibo_tui.workbench.explanation import Explanation, FaithfulnessResult
+    from weibo_tui.workbench.explanation import Explanation
+    from weibo_tui.workbench.faithfulness import FaithfulnessConfig, FaithfulnessResult
     from weibo_tui.workbench.file_caches import ListedFile
     from weibo_tui.workbench.file_export import ExportedFile
-    from weibo_tui.workbench.label_errors import FoundLabelErrors
+    from weibo_tui.workbench.label_errors import FoundLabelErrors, LabelErrorSearch
     from weibo_tui.workbench.labeling import LabelingResult
     from weibo_tui.workbench.opened_file import FileInfo, FileRow, OpenedFile
     from weibo_tui.workbench.report import Report
@@ -79,6 +85,8 @@ _MODULES = {
     ),
     "engine.hyperparameters": "ComputeOptions Hyperparameters PretrainingHyperparameters",
     "engine.score_card": "ScoreCard",
+    "presentation.publication.document": "Document",
+    "presentation.publication.results": "document",
     "presentation.report.page": "write_report",
     "progress": "Progress",
     "registry.cards": "AdapterCard BaseCard",
@@ -87,14 +95,17 @@ _MODULES = {
     "workbench.annotation": "Annotation AnnotationProgress Reveal Task",
     "workbench.annotation_files": "ImportedAnnotations",
     "workbench.annotation_results": "AnnotatorAgreement SampleMeasurement TrainingRows",
-    "workbench.config": "AuditConfig EstimationConfig EvaluationConfig LabelingConfig PretrainingConfig TrainingConfig",
+    "workbench.comparison_result": "ComparedPost ComparisonResult PairComparison Rater",
+    "workbench.config": "AuditConfig ComparisonConfig EstimationConfig EvaluationConfig LabelingConfig "
+    "PretrainingConfig TrainingConfig",
     "workbench.core": "AuditResult ImportResult",
     "workbench.estimation": "Estimate EstimationResult",
     "workbench.evaluation": "EvaluatedPost EvaluationResult",
-    "workbench.explanation": "Explanation FaithfulnessResult",
+    "workbench.explanation": "Explanation",
+    "workbench.faithfulness": "FaithfulnessConfig FaithfulnessResult",
     "workbench.file_caches": "ListedFile",
     "workbench.file_export": "ExportedFile",
-    "workbench.label_errors": "FoundLabelErrors",
+    "workbench.label_errors": "FoundLabelErrors LabelErrorSearch",
     "workbench.labeling": "LabelingResult",
     "workbench.opened_file": "FileInfo FileRow OpenedFile",
     "workbench.report": "Report",
@@ -117,8 +128,12 @@ __all__ = [
     "BatchHalved",
     "CheckpointSaved",
     "Columns",
+    "ComparedPost",
+    "ComparisonConfig",
+    "ComparisonResult",
     "ComputeOptions",
     "CorruptFileError",
+    "Document",
     "Estimate",
     "EstimationConfig",
     "EstimationResult",
@@ -128,6 +143,7 @@ __all__ = [
     "EvaluationResult",
     "Explanation",
     "ExportedFile",
+    "FaithfulnessConfig",
     "FaithfulnessResult",
     "FileInfo",
     "FileOptions",
@@ -138,10 +154,12 @@ __all__ = [
     "ImportResult",
     "ImportedAnnotations",
     "JournalDelayed",
+    "LabelErrorSearch",
     "LabelingConfig",
     "LabelingResult",
     "ListedFile",
     "OpenedFile",
+    "PairComparison",
     "Prediction",
     "Predictions",
     "PretrainingConfig",
@@ -149,6 +167,7 @@ __all__ = [
     "PretrainingResult",
     "ProbesPredicted",
     "Progress",
+    "Rater",
     "Report",
     "Reveal",
     "RowFilter",
@@ -167,6 +186,7 @@ __all__ = [
     "WeiboTuiError",
     "Workbench",
     "__version__",
+    "document",
     "write_report",
 ]
 

@@ -10,7 +10,7 @@ _STAGES = (
     *(N_("counting"), N_("counting characters"), N_("building the vocabulary"), N_("caching activations")),
     *(N_("training"), N_("calibration"), N_("evaluating"), N_("explaining"), N_("without emoticons")),
     *(N_("only emoticons"), N_("labeling"), N_("predicting"), N_("measuring"), N_("writing"), N_("terms")),
-    N_("indexing"),
+    *(N_("indexing"), N_("baselines")),
 )
 _SPLITS = (
     *(N_("train"), N_("validation"), N_("test"), N_("unlabeled"), N_("leaks")),
@@ -18,7 +18,7 @@ _SPLITS = (
 )
 _KINDS = (
     *(N_("pretrain"), N_("predict"), N_("evaluate"), N_("audit"), N_("export"), N_("import"), N_("download")),
-    *(N_("report"), N_("estimate")),
+    *(N_("report"), N_("estimate"), N_("compare")),
 )
 _STATES = (
     *(N_("waiting"), N_("working"), N_("paused"), N_("stopping"), N_("done"), N_("running")),

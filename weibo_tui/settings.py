@@ -95,6 +95,13 @@ class Settings:
         N_("a number from 0 to 1"),
         lambda number: 0 <= number <= 1,
     )
+    explanations: bool = _setting(
+        True,
+        N_("Explanations"),
+        N_("Show in open cards and in details why a post got its label. A key shows it in any case."),
+        N_("true or false"),
+        choices=("true", "false"),
+    )
     history: bool = _setting(
         True,
         N_("History"),

@@ -1,8 +1,9 @@
 """Compare this project with other programs and hold it to targets: `python tests/benchmarks [SUITE]… [--rounds N]`.
 
-The suites are train, predict, start, ui, typing and history (default: all, three quarters of an hour). What is compared
-runs in processes of its own, in turn, round after round, so that memory and warm caches are not shared. `--target NAME
-ARGUMENTS` is how one of these processes is started: it prints its figures as a JSON object, the last line of stdout.
+The suites are train, predict, start, ui, typing, history and explain (default: all, 50 minutes). What is compared runs
+in processes of its own, in turn, round after round, so that memory and warm caches are not shared. `--target NAME
+ARGUMENTS` is how one of these processes is started: it prints its figures as one JSON object on the last line of
+stdout.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-SUITES = ("train", "predict", "start", "ui", "typing", "history")
+SUITES = ("train", "predict", "start", "ui", "typing", "history", "explain")
 # Functions that run in a process of their own. Each returns its figures, and its module imports what it needs.
 TARGETS = {
     "app at work": ("app_at_work", "run_app"),
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)} (default: all)")
     parser.add_argument("--base", default="", help="base model (default: 12 blocks of width 768, random weights)")
     parser.add_argument("--rounds", type=int, default=0, help="rounds (default: 3 to 7, by suite)")
+    parser.add_argument("--data", type=Path, help="CSV file with posts in a column review, for explain")
     parser.add_argument("--json", action="store_true", help="write one JSON object a line")
     parser.add_argument("--target", nargs=2, metavar=("NAME", "ARGUMENTS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -45,7 +47,7 @@ def main() -> None:
     for name in options.suites:
         if name not in SUITES:
             parser.error(f"unknown suite {name}")
-    _run_suites(options.suites or SUITES, options.base, options.rounds, options.json)
+    _run_suites(options.suites or SUITES, (options.base, options.rounds, options.data), options.json)
 
 
 def _run_target(name: str, arguments: str) -> None:
@@ -53,13 +55,13 @@ def _run_target(name: str, arguments: str) -> None:
     print(json.dumps(getattr(import_module(f"benchmarks.{module}"), function)(**json.loads(arguments))))
 
 
-def _run_suites(names: Sequence[str], base: str, rounds: int, as_json: bool) -> None:
+def _run_suites(names: Sequence[str], options: tuple[str, int, Path | None], as_json: bool) -> None:
     from benchmarks import runner, suites  # with torch, which not every target needs
 
     from weibo_tui.progress import Progress
 
     for name in names:
-        for event in suites.SUITES[name](runner.BenchmarkOptions(base, rounds)):
+        for event in suites.SUITES[name](runner.BenchmarkOptions(*options)):
             if isinstance(event, Progress):
                 print(f"{name}: {event.stage} {event.done:,} of {event.total:,}", file=sys.stderr)
             else:

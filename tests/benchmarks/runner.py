@@ -23,11 +23,12 @@ Figures = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkOptions:
-    """The base to measure on (default: 12 blocks of width 768 with random weights) and the number of rounds (0: the
-    suite's own)."""
+    """The base to measure on (default: 12 blocks of width 768 with random weights), the number of rounds (0: the
+    suite's own), and a CSV file of posts (default: invented ones)."""
 
     base: str = ""
     rounds: int = 0
+    data: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks import history_data
+from benchmarks.explanations import measure_explanations
 from benchmarks.pseudo_terminal import open_terminal, run_in_terminal
 from benchmarks.runner import (
     BenchmarkOptions,
@@ -245,4 +246,5 @@ SUITES: dict[str, Callable[[BenchmarkOptions], Events]] = {
     "ui": measure_event_loop,
     "typing": measure_typing,
     "history": measure_history,
+    "explain": measure_explanations,
 }

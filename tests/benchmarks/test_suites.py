@@ -43,3 +43,11 @@ def test_history_and_start_suites_measure_each_row(home: Path) -> None:
     assert all(row.ours.median > 0 for row in rows)
     assert all(len(row.ours.values) == 2 and row.notes["analyses"] == 300 for row in rows if row.suite == "history")
     assert not list(home.iterdir())
+
+
+def test_explanation_suite_measures_each_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WEIBO_TUI_STARTER")  # it needs the bundled adapter
+    events = suites.SUITES["explain"](BenchmarkOptions(), curves=2, faithful=3, planted=40)  # type: ignore[call-arg]
+    rows = [event for event in events if isinstance(event, Comparison)]
+    assert len(rows) == 10
+    assert all(row.passed for row in rows if row.name.startswith("curve against"))

@@ -39,7 +39,11 @@ TOGETHER = (
     ("file_search", "file", "files"),
     ("file_details", "file", "files"),
     ("matrix", "evaluation", "dialog"),
+    ("matrix", "comparison", "dialog"),
     ("posts", "post", "dialog"),
+    ("posts", "compared_post", "dialog"),
+    ("posts", "compared_post", "comparison", "dialog"),
+    ("compared_post", "dialog"),
     ("post", "dialog"),
     ("annotate", "dialog"),
     ("why", "dialog"),
@@ -98,14 +102,14 @@ def test_conflicts_are_those_of_the_same_pane() -> None:
     assert names("history.copy", "f") == []  # was changed
     assert names("file.copy", "k") == ["file_table.up"]
     assert names("cards.up", "up") == []  # the prompt's is another pane
-    assert names("app.help", "n") == ["train.new", "annotate.note"]
+    assert names("app.help", "n") == ["train.new", "evaluation.next", "why.next", "annotate.note"]
     assert names("form.start", "f2") == ["app.predict"]
 
 
 def test_every_group_is_of_a_screen_or_opened_there() -> None:
     listed = {group for groups in SCREEN_GROUPS.values() for group in groups}
     opened = {"form", "choices", "chosen_files", "evaluation", "matrix", "posts", "post", "path", "settings", "dialog"}
-    opened |= {"annotate", "guideline", "report", "estimate", "measure", "why"}
+    opened |= {"annotate", "guideline", "report", "estimate", "measure", "why", "comparison", "compared_post"}
     assert listed | opened | {"app", "welcome"} == set(KEYS)
     assert all(name == groups[0] for name, groups in SCREEN_GROUPS.items())
 

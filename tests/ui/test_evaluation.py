@@ -26,6 +26,7 @@ from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.models.screen import ModelsScreen
+from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.workbench import EvaluationConfig, EvaluationResult, Workbench
 
@@ -171,6 +172,14 @@ def test_result_shows_score_card_matrix_and_posts(furnished: Path, few: Path) ->
         for share in post.probabilities.values():
             assert f"{100 * share:.1f}%" in text
         assert f"{post.row:,}" in text and post.path.name in text
+        await until(pilot, lambda: "Curve:" in lines(opened.query_one(PostDetails).query_one(Static)))
+        await pilot.press("w")
+        await screen_of(pilot, ExplanationScreen)
+        await pilot.press("escape", "escape", "w")
+        explained = await screen_of(pilot, ExplanationScreen)
+        await until(pilot, lambda: "Curve:" in lines(explained.query_one("#why Static", Static)))
+        await pilot.press("p")
+        assert listed.cursor == 0
         await pilot.press("escape", "escape")
         await until(pilot, lambda: pilot.app.screen is screen)
 
@@ -234,6 +243,25 @@ def test_past_evaluations_cells_and_errors_file(
         assert (await screen_of(pilot, EvaluationScreen)).evaluation is first.evaluation
 
     play(scene, size=(140, 40))
+
+
+def test_score_card_is_exported(furnished: Path, few: Path, tmp_path: Path) -> None:
+    out = tmp_path / "score.tex"
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await evaluate(pilot, few)
+        await pilot.press("x")
+        dialog = await screen_of(pilot, PathDialog)
+        for name, problem in (("score.docx", "Choose one of .md"), (few, "same file")):
+            dialog.query_one(Input).value = str(tmp_path / name)
+            await pilot.press("enter")
+            await until(pilot, lambda: problem in all_text(dialog))  # noqa: B023
+        dialog.query_one(Input).value = str(out)
+        await pilot.press("enter")
+        await message(pilot, f"Written: {out}")
+
+    play(scene, size=(140, 40))
+    assert r"\caption{mood on few.csv}" in out.read_text("utf-8")
 
 
 # ---- running

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import made_up
 import pytest
 from labeled_posts import posts, write
 from models_page import question, screen_of
@@ -19,6 +20,7 @@ from weibo_tui.app.files.figures import FigureList
 from weibo_tui.app.files.measure import MeasureScreen
 from weibo_tui.app.files.report import ReportScreen
 from weibo_tui.app.files.screen import FilesScreen
+from weibo_tui.app.files.view import FileView
 from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.train.training_form import TrainingForm
@@ -167,3 +169,32 @@ def test_keys_need_labels_and_answers(home: Path, tmp_path: Path) -> None:
         assert "a Annotate" in drawn(pilot) and "r Report" not in drawn(pilot)
 
     play(scene, (160, 40))
+
+
+def test_wrong_labels_are_found_listed_and_corrected(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "given.csv"
+    rows = [f"{given ^ (number < 6)},{text}\n" for number, (text, given) in enumerate(made_up.posts(120, seed=6))]
+    path.write_text("label,review\n" + "".join(rows), "utf-8")
+
+    async def scene(pilot: Pilot[None]) -> None:
+        app = app_of(pilot)
+        app.run_task(app.open_file_rows(path))
+        await shows(pilot, "of 120")
+        await press(pilot, "L")
+        await until(pilot, lambda: isinstance(app.screen, PathDialog))
+        assert app.screen.query_one(Input).value.endswith("given-label-errors.csv")
+        await press(pilot, "enter")
+        await shows(pilot, "How do you want to look for wrong labels?")
+        await press(pilot, "enter")
+        await shows(pilot, "given-label-errors.csv", "of 120 are probably wrong")
+        view = app.screen.query_one(FileView)
+        await until(pilot, lambda: view.browser.row is not None and view.browser.is_ready)
+        first = view.browser.row
+        assert first is not None
+        assert first.human != first.predicted
+        assert first.human_source == "file"
+        labels = view.browser.info.labels  # type: ignore[union-attr]
+        await press(pilot, str(labels.index(first.predicted or "") + 1))
+        await until(pilot, lambda: view.browser.table.rows[0].human == first.predicted)  # type: ignore[union-attr]
+
+    play(scene, (120, 40))

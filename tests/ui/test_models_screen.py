@@ -14,7 +14,7 @@ import pytest
 from models_page import ModelsPage, answer, card_text, lines, message, problem, question, screen_of
 from stage import play, until
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.forms.fields import Field
@@ -305,12 +305,17 @@ def test_exported_models_are_imported_elsewhere(furnished: Path, tmp_path: Path)
             await page.select(**on)
             await press_for(pilot, "x", PathDialog)
             await answer(pilot, str(tmp_path / "model.rar"))
-            await until(pilot, lambda: ".zip or .tar.gz" in problem(pilot))
+            await until(pilot, lambda: "must end in .zip, .tar.gz" in problem(pilot))
             await answer(pilot, str(path))
             await until(pilot, lambda: "exists" in problem(pilot))
             assert path.read_text() == "precious"
             await pilot.press("enter")
             await message(pilot, f"Written: {path}")
+        await page.select(adapter="mood")
+        await press_for(pilot, "x", PathDialog)
+        await answer(pilot, str(tmp_path / "mood.md"))
+        await message(pilot, "mood.md")
+        assert (tmp_path / "mood.md").read_text("utf-8").startswith("# Adapter mood")
 
         for reason, path in bad_archives(tmp_path).items():
             await open_import(pilot, path)
@@ -377,3 +382,15 @@ def forged_archive(folder: Path) -> Path:
         archive.writestr("card.json", json.dumps(json.loads(intact.read("card.json")) | {"name": "forged"}))
         archive.writestr("adapter.safetensors", intact.read("adapter.safetensors")[:-1] + b"\0")
     return forged
+
+
+def test_explanations_are_tested_and_kept_in_the_card(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        page = await ModelsPage.open(pilot, adapter="mood")
+        await press_for(pilot, "f", PathDialog)
+        await answer(pilot, str(few))
+        await message(pilot, "Removing the 5 strongest units changes the probability by")
+        explanations = page.screen.query_one("#explanations", Static)
+        await until(pilot, lambda: "Removing the 5 strongest units" in lines(explanations))
+
+    play(scene)

@@ -17,6 +17,7 @@ from typing import Any
 
 import models
 import pytest
+from evaluated import finished_evaluation, full_score_card
 from histories import ANALYSIS, FAILED, FILE
 from labeled_posts import posts, write
 from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
@@ -26,6 +27,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from weibo_tui import locale
+from weibo_tui.app.evaluation.result_view import ResultView
+from weibo_tui.app.evaluation.screen import EvaluationScreen
 from weibo_tui.app.files.annotate import AnnotateScreen
 from weibo_tui.app.files.estimate import EstimateScreen
 from weibo_tui.app.files.figures import FigureList
@@ -121,6 +124,7 @@ def pictures(settled: Path, request: pytest.FixtureRequest) -> dict[str, str]:
 def same_everywhere(home: Path, theme: str, language: str) -> Iterator[None]:
     """Run the block with the same clock and machine everywhere."""
     values = {"TZ": "UTC", "WEIBO_TUI_DEVICE": "cpu", "WEIBO_TUI_DTYPE": "float32", "LANG": "C.UTF-8"}
+    values["WEIBO_TUI_EXPLANATIONS"] = "no"  # they take a while
     values |= {"WEIBO_TUI_THEME": theme, "WEIBO_TUI_HOME": str(home), "WEIBO_TUI_STARTER": str(home / "none")}
     with pytest.MonkeyPatch.context() as patch:
         for widget in (Input, TextArea):
@@ -259,3 +263,31 @@ def test_figures_of_a_file_look_like_their_picture(
     figures: dict[str, str], screen: str, snapshot: SnapshotAssertion
 ) -> None:
     assert snapshot.use_extension(SVGImageExtension) == figures[screen]
+
+
+@pytest.mark.parametrize(
+    ("size", "theme", "language", "turns"),
+    [
+        pytest.param((120, 40), "weibo-dark", "en", 0, id="dark"),
+        pytest.param((80, 24), "weibo-light", "en", 1, id="pictures"),
+        pytest.param((80, 24), "weibo-dark", "zh_CN", 2, id="chinese-tables"),
+    ],
+)
+def test_evaluation_looks_like_its_picture(
+    size: tuple[int, int], theme: str, language: str, turns: int, home: Path, snapshot: SnapshotAssertion
+) -> None:
+    pictures: list[str] = []
+
+    async def scene(pilot: Pilot[None]) -> None:
+        app = app_of(pilot)
+        await until(pilot, lambda: app.device)
+        app.push_screen(screen := EvaluationScreen(finished_evaluation(full_score_card(), app)))
+        await until(pilot, lambda: screen.query(ResultView) and screen.query_one(ResultView).pages)
+        await press(pilot, *["n"] * turns)
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        pictures.append(app.export_screenshot(title=app.title, simplify=True))
+
+    with same_everywhere(home, theme, language):
+        play(scene, size)
+    assert snapshot.use_extension(SVGImageExtension) == pictures[0]

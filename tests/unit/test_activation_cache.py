@@ -48,6 +48,18 @@ def make(reference: Any, blocks: tuple[int, ...] = (2, 3), keep: bool = True) ->
     return models.trainer(models.backbone_of(reference), HYPER, *examples, **options)
 
 
+def test_part_of_a_cache_has_the_activations_of_its_posts(reference: Any) -> None:
+    trainer = make(reference)
+    posts, device = trainer.train.encoded, trainer.compute.device
+    cache = ActivationCache(trainer.backbone, posts, np.arange(len(posts)), 1, in_memory)
+    deque(cache.fill(trainer.padding, trainer.compute), maxlen=0)
+    chosen = np.array([7, 3, 30])
+    part = cache.take(posts.take(chosen), chosen)
+    with torch.inference_mode():
+        whole, some = cache.pooled(chosen, trainer.adapter, device), part.pooled(np.arange(3), trainer.adapter, device)
+    torch.testing.assert_close(some, whole)
+
+
 @pytest.mark.parametrize("blocks", [(1,), (2, 3)])
 def test_training_with_cache_equals_training_without(reference: Any, blocks: tuple[int, ...]) -> None:
     cached, plain = make(reference, blocks), make(reference, blocks, keep=False)

@@ -80,6 +80,11 @@ def test_invalid_field_is_refused(tmp_path: Path) -> None:
         {"score": {"labels": ["a", "b"], "confusion": [[1, 2]]}},
         {"score": {"labels": ["a"], "confusion": [["x"]]}},
         {"score": {"accuracy_ci": [0.5]}},
+        {"score": {"macro_f1_ci": [0.5, 0.6, 0.7]}},
+        {"score": {"augrc": "low"}},
+        {"score": {"reliability": [0.5]}},
+        {"score": {"risk_coverage": [0.5]}},
+        {"score": {"seeds": [0, 1]}},
         {"score": {"emoticons": ["without"]}},
         {"score": {"per_label": {"a": {"f1": "x"}}}},
     ]

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from weibo_tui.atomic import sha256
 from weibo_tui.cli.main import command_line
+from weibo_tui.engine.score_card import ScoreCard
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import WEIGHTS
 from weibo_tui.text.spreadsheet import unescape_formula
@@ -107,10 +108,11 @@ def test_evaluate_json_has_promised_keys(command: Command, furnished: Path, few:
     result = command.ok("evaluate", few, "--json", "--errors", tmp_path / "errors.csv")
     (score,) = json_lines(result.out)
     assert list(score) == [
-        *("n", "failed", "accuracy", "accuracy_ci", "macro_f1", "mcc"),
-        *("per_label", "labels", "confusion", "ece", "brier", "emoticons", "seen_in_training"),
-        *("unlabeled", "several_labels", "dropped", "labels_read_as"),
+        *(field.name for field in dataclasses.fields(ScoreCard)),
+        *("seen_in_training", "unlabeled", "several_labels", "dropped", "labels_read_as"),
     ]
+    assert score["sources"] == []  # of a single file
+    assert sum(part["n"] for part in score["lengths"]) == 42
     assert score["labels_read_as"] == {"0": "negative", "1": "positive"}
     assert "Labels: 0 = negative, 1 = positive\n" in result.err
     assert (score["n"], score["failed"]) == (42, 1)
@@ -361,3 +363,13 @@ def test_train_preset_sets_values_and_options_win(command: Command, furnished: P
     assert "quick: last third of the blocks, cached activations, 2 epochs" in " ".join(
         command.ok("train", "--help").out.split()
     )
+
+
+def test_evaluate_scores_each_file_and_length(command: Command, furnished: Path, few: Path, tmp_path: Path) -> None:
+    long = tmp_path / "long.csv"
+    long.write_text("label,review\n" + "".join(f"{n % 2},第{n}天{'好吃' * (30 + n)}\n" for n in range(50)), "utf-8")
+    (score,) = json_lines(command.ok("evaluate", few, long, "--json").out)
+    assert [(part["name"], part["n"]) for part in score["sources"]] == [(few.name, 40), ("long.csv", 50)]
+    lengths = {part["name"]: part["n"] for part in score["lengths"]}
+    assert sum(lengths.values()) == 90 and lengths["141+"] == 11
+    assert all(part["low"] <= part["accuracy"] <= part["high"] for part in score["sources"] + score["lengths"])

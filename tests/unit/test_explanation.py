@@ -24,11 +24,13 @@ from weibo_tui.engine import explanation as explaining
 from weibo_tui.engine.prediction import Classifier, Floats, Prediction
 from weibo_tui.engine.tokenizer import PostTokenizer, SpecialTokens
 from weibo_tui.engine.vocabulary import build_tokenizer
-from weibo_tui.presentation.explanation import curve_lines, explanation_lines, render, write_explanations
+from weibo_tui.presentation.explanation import BARS, curve_lines, explanation_lines, render, write_explanations
+from weibo_tui.progress import drain
 from weibo_tui.text.cleaning import clean
 from weibo_tui.text.shading import BLUE, ORANGE, STEPS, Span, color, shade, step
 from weibo_tui.text.units import find_clauses, find_units, without
-from weibo_tui.workbench.explanation import FaithfulnessResult, self_test
+from weibo_tui.workbench.explanation import _named
+from weibo_tui.workbench.faithfulness import self_test
 
 POSTS = [
     "今天的面真好吃，朋友推荐的[哈哈]",
@@ -229,15 +231,15 @@ def test_shapley_values_are_those_of_all_orders() -> None:
             before = evaluate(present)[0]
             present[0, player] = True
             expected[player] += (evaluate(present)[0] - before) / 24
-    found = explaining._exact_shapley(evaluate, 4)
+    found = drain(explaining._exact_shapley(evaluate, 4))
     assert found.values == pytest.approx(expected)
     assert not found.errors.any()
 
 
 def test_sampled_shapley_values_are_near_the_exact_ones() -> None:
     evaluate = game(10, seed=3)
-    exact = explaining._exact_shapley(evaluate, 10).values
-    found = explaining._sampled_shapley(evaluate, 10, np.random.default_rng(0))
+    exact = drain(explaining._exact_shapley(evaluate, 10)).values
+    found = drain(explaining._sampled_shapley(evaluate, 10, np.random.default_rng(0)))
     ends = evaluate(np.array([[False] * 10, [True] * 10]))
     assert found.values.sum() == pytest.approx(ends[1] - ends[0])
     assert (np.abs(found.values - exact) <= 5 * found.errors + 1e-9).all()
@@ -246,7 +248,7 @@ def test_sampled_shapley_values_are_near_the_exact_ones() -> None:
 def test_shapley_values_of_a_post_add_up_to_its_margin() -> None:
     made, post = classifier(), "真好吃，便宜又好[哈哈]！"
     clauses = find_clauses(post)
-    found = explaining.shapley_values(made, post, clauses, 1)
+    found = drain(explaining.shapley_values(made, post, clauses, 1))
     whole = np.array([prediction(made, post).probabilities])
     empty = np.array([explaining.reading_curve(made, post)[0].probabilities])
     expected = explaining.margins(whole, 1)[0] - explaining.margins(empty, 1)[0]
@@ -278,10 +280,9 @@ def test_planted_shortcut_has_the_largest_weight(shortcut: list[str]) -> None:
         found = [wb.explain(post, "shortcut") for post in shortcut]
         first = [max(one.units, key=lambda unit: unit.weight).text for one in found]
         assert first.count("店") >= 0.95 * len(first)
-        *progress, result = self_test(wb.models, shortcut, "shortcut")
-    assert isinstance(result, FaithfulnessResult)
-    assert result.posts == len(progress) > 50
-    assert result.strongest > result.random + 0.3
+        strongest, others, posts = drain(self_test(wb.models, shortcut, "shortcut"))
+    assert posts > 50
+    assert strongest > others + 0.3
 
 
 # Shading
@@ -328,6 +329,21 @@ def test_predict_explains_as_json(command: Command, furnished: Path) -> None:
     assert value["curve"][-1]["end"] == len(post)
     assert value["curve"][-1]["probabilities"] == pytest.approx(value["probabilities"], abs=0.01)
     assert value["without_emoticons"].keys() == {"negative", "positive"}
+
+
+def test_shapley_values_are_printed_with_their_errors(command: Command, furnished: Path) -> None:
+    post = "服务太差了[泪]，今天的面真好吃"
+    value = json.loads(command.ok("predict", "--explain", "--shapley", post, "--json", "--no-history").out)
+    shares = np.array([list(point["probabilities"].values()) for point in (value["curve"][0], value["curve"][-1])])
+    empty, whole = explaining.margins(shares, 1)
+    assert sum(unit["weight"] for unit in value["shapley"]) == pytest.approx(whole - empty, abs=0.05)
+    assert [unit["text"] for unit in value["shapley"]] == [unit.text for unit in find_units(post)]
+    result = command.ok("predict", "--explain", "--shapley", post)
+    assert "▼ against positive:" in result.out
+    assert " ± 0." in result.out
+    assert "Shapley values" in result.err
+    refused = command("predict", "--shapley", post)
+    assert (refused.code, "--shapley is for --explain" in refused.err) == (2, True)
 
 
 def test_explained_posts_are_written_as_a_page(command: Command, furnished: Path, tmp_path: Path) -> None:
@@ -378,6 +394,20 @@ def test_long_and_hostile_posts_are_shown_in_lines_of_the_width(furnished: Path,
             assert not {"\x1b", "\u202e"} & {*"".join(lines)}
             assert "\x1b" not in render([found])
             write_explanations([replace(found)], tmp_path / "one.html", overwrite=True)
+
+
+def test_shades_and_bars_belong_to_what_is_shown() -> None:
+    with_zero_width = "今天的面\u200b真好吃"
+    made = classifier(torch.float32)
+    found = _named(explaining.explain(made, with_zero_width), with_zero_width, "mood", ("negative", "positive"))
+    (line,) = curve_lines(found, 80)
+    assert line.text == "今天的面真好吃"
+    assert list(line.steps) == [step(unit.weight) for unit in found.units]
+    assert [line.bars[2 * place] for place in range(7)] == [
+        BARS[min(int(8 * point.probabilities[found.label]), 7)] for point in found.curve[1:]
+    ]
+    long = replace(found, text=with_zero_width + "！" * 30)
+    assert "".join(line.bars for line in curve_lines(long, 40)).rstrip() == line.bars  # the rest is not read
 
 
 @given(st.text(min_size=1, max_size=80))

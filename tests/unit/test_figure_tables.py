@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from textual.content import Content
 
-from weibo_tui.app.files.tables import Column, Table
 from weibo_tui.app.plot.intervals import interval_bar
 from weibo_tui.app.plot.timeline import Step, TimelineDay, _Drawing
+from weibo_tui.app.widgets.figure_table import Column, Table
 
 NAMES = [Content("positive"), Content("一个很长很长的话题名称，放不下的时候会被截断"), Content("[/哈哈]")]
 COLUMNS = [Column("share", ["40.0%", "100.0%", "–"]), Column("rows", ["3", "1,000,000", "12"])]

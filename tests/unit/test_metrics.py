@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from weibo_tui.engine.metrics import accuracy_interval, calibration_error, effective_size, score
+from weibo_tui.engine.metrics import part_scores, score
 from weibo_tui.engine.score_card import ScoreCard
 
 KEYS = [
-    *("n", "failed", "accuracy", "accuracy_ci", "macro_f1", "mcc", "per_label", "labels", "confusion"),
-    *("ece", "brier", "emoticons"),
+    *("n", "failed", "accuracy", "accuracy_ci", "macro_f1", "macro_f1_ci", "mcc", "mcc_ci", "interval_methods"),
+    *("per_label", "labels", "confusion", "ece", "ece_null", "reliability", "confidences", "brier"),
+    *("risk_coverage", "augrc", "answering", "emoticons", "sources", "lengths"),
+    *("baselines", "seeds", "faithfulness"),
 ]
 Case = tuple[NDArray[np.int64], NDArray[Any], list[str]]
 
@@ -69,50 +71,14 @@ def test_score_equals_scikit_learn_and_definitions(case: Case) -> None:
     p /= p.sum(axis=1, keepdims=True)
     distance = sum(((row - np.eye(len(names))[label]) ** 2).sum() for row, label in zip(p, truth, strict=True))
     assert card["brier"] == pytest.approx(distance / len(truth) / (2 if len(names) == 2 else 1))
-    error = 0.0
-    for k in range(15):
-        inside = [i for i, row in enumerate(p) if k / 15 < row.max() <= (k + 1) / 15]
-        if inside:
-            hits = np.mean([p[i].argmax() == truth[i] for i in inside])
-            error += len(inside) / len(truth) * abs(hits - np.mean([p[i].max() for i in inside]))
-    assert card["ece"] == pytest.approx(error)
-
-
-def test_calibration_error_by_hand() -> None:
-    confidence = np.array([0.95, 0.95, 0.61, 1.0])
-    correct = np.array([True, False, True, True])
-    # The last bin has three posts, 2 of them right at a mean of 2.9/3; the bin of 0.61 has one, which is right.
-    assert calibration_error(confidence, correct) == pytest.approx(abs(2 - 2.9) / 4 + abs(1 - 0.61) / 4)
-
-
-def test_accuracy_interval_equals_scipy() -> None:
-    from scipy.stats import binomtest
-
-    for n in (1, 5, 30, 1000):
-        for hits in {0, 1, n // 2, n - 1, n}:
-            expected = binomtest(hits, n).proportion_ci(method="wilsoncc")
-            assert accuracy_interval(hits / n, n) == pytest.approx(tuple(expected), abs=1e-9)
-
-
-def test_accuracy_interval_counts_copies_once() -> None:
-    truth = [0] * 10 + [1] * 10
-    p = [[0.9, 0.1]] * 18 + [[0.1, 0.9]] * 2
-    once = score(truth, p, ["a", "b"], texts=np.arange(20))
-    copied = score(truth * 50, p * 50, ["a", "b"], texts=np.tile(np.arange(20), 50))
-    assert copied.accuracy_ci == pytest.approx(once.accuracy_ci)
-    assert once.accuracy_ci == score(truth, p, ["a", "b"]).accuracy_ci
-
-
-@pytest.mark.parametrize("copies", [[500, *[1] * 500], [*[3] * 10, *[1] * 90], [20, *[1] * 10], [100], range(1, 30)])
-@pytest.mark.parametrize("accuracy", [0.5, 0.9, 0.99])
-def test_accuracy_interval_covers_truth_with_copies(copies: list[int], accuracy: float) -> None:
-    sizes = np.array(copies)
-    n = effective_size(np.repeat(np.arange(len(sizes)), sizes))
-    right = np.random.default_rng(0).random((4000, len(sizes))) < accuracy
-    measured, draws = np.unique(right @ sizes / sizes.sum(), return_counts=True)
-    intervals = [accuracy_interval(float(value), n) for value in measured]
-    covering = [low <= accuracy <= high for low, high in intervals]
-    assert np.average(covering, weights=draws) >= 0.94
+    assert card["ece"] == pytest.approx(abs((predicted == truth).mean() - p.max(axis=1).mean()))  # below 100 posts
+    for name, low in (("macro_f1", 0), ("mcc", -1)):
+        assert (card[f"{name}_ci"] is None) == (name not in card["interval_methods"])
+        if card[f"{name}_ci"] is not None:
+            assert low <= card[f"{name}_ci"][0] <= card[f"{name}_ci"][1] <= 1
+    assert sum(row["n"] for row in card["reliability"]) == len(truth)
+    assert np.sum(card["confidences"], axis=0).tolist() == [(predicted == truth).sum(), (predicted != truth).sum()]
+    assert card["risk_coverage"][-1][:2] == pytest.approx([1, 1 - card["accuracy"]])
 
 
 @pytest.mark.parametrize("names", [["negative", "positive"], ["喜", "怒", "哀"]])
@@ -122,7 +88,7 @@ def test_score_without_posts_is_undefined(names: list[str]) -> None:
         card = to_json(score([], np.empty((0, len(names))), names, failed=3))
     assert [*card] == KEYS
     assert (card["n"], card["failed"]) == (0, 3)
-    for key in ("accuracy", "accuracy_ci", "macro_f1", "mcc", "ece", "brier"):
+    for key in ("accuracy", "accuracy_ci", "macro_f1", "macro_f1_ci", "mcc", "mcc_ci", "ece", "ece_null", "brier"):
         assert card[key] is None
     assert card["confusion"] == [[0] * len(names)] * len(names)
     undefined = {"precision": None, "recall": None, "f1": None, "support": 0}
@@ -137,3 +103,30 @@ def test_score_json_keys() -> None:
     assert [*card["per_label"]["positive"]] == ["precision", "recall", "f1", "support"]
     assert card["emoticons"] == {"with": None, "without": None, "only": None}
     assert len(card["accuracy_ci"]) == 2
+
+
+def test_part_scores_are_scores_of_the_parts() -> None:
+    actual, predicted = np.array([0, 0, 1, 1, 1, 0]), np.array([0, 1, 1, 1, 0, 0])
+    parts = part_scores(("a", "none", "b"), np.array([0, 0, 0, 0, 2, 2]), actual, predicted, np.arange(6))
+    assert [(part["name"], part["n"], part["accuracy"]) for part in parts] == [("a", 4, 0.75), ("b", 2, 0.5)]
+    assert parts[0]["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert parts[0]["low"] < 0.75 < parts[0]["high"]
+
+
+def test_part_with_one_label_has_its_f1() -> None:
+    actual, predicted = np.zeros(4, np.int64), np.array([0, 0, 0, 1])
+    (part,) = part_scores(("a",), np.zeros(4, np.int64), actual, predicted, np.arange(4))
+    assert part["macro_f1"] == pytest.approx(6 / 7)  # the other label does not occur
+
+
+def test_score_is_the_same_again_and_read_back() -> None:
+    random = np.random.default_rng(0)
+    p = random.dirichlet([0.2, 0.2], size=3000)
+    truth = (random.random(3000) < p[:, 1]).astype(int)
+    first, second = (score(truth, p, ["a", "b"]) for _time in range(2))
+    assert first == second  # the draws are seeded
+    assert len(first.reliability) == 15
+    assert len(first.risk_coverage) == 100
+    assert first.ece is not None and first.ece_null is not None
+    assert first.ece < first.ece_null[1]
+    assert ScoreCard.from_dict(to_json(first)) == first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
@@ -147,6 +147,9 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
     async def open_evaluation_form(self, card: AdapterCard, owner: MessagePump) -> Job | None:
         return await self.evaluations.open_form(card, owner)
+
+    async def open_comparison_form(self, adapters: Sequence[str], data: Path | None, owner: MessagePump) -> Job | None:
+        return await self.evaluations.open_comparison_form(adapters, data, owner)
 
     async def open_past_evaluation(self) -> None:
         await self.evaluations.open_past()

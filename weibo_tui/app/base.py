@@ -8,7 +8,7 @@ import inspect
 import os
 import weakref
 from abc import abstractmethod
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -29,6 +29,7 @@ from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.keymap import bindings, check_keymap
 from weibo_tui.app.services.catalog import Catalog
+from weibo_tui.app.services.explanations import Explanations
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress, describe_job, importance, window_title
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.terminal.notifications import notification, title
@@ -73,6 +74,7 @@ class BaseApp(TextualApp, inherit_bindings=False):
         self.set_keymap(self.keymap)
         self.engine = WorkerThread("engine", home)
         self.records = WorkerThread("records", home)
+        self.explanations = Explanations(self.engine)
         self._home = home
         self._hub: WorkerThread | None = None
         self._reports: WorkerThread | None = None
@@ -193,6 +195,7 @@ class BaseApp(TextualApp, inherit_bindings=False):
         self.run_task(self.refresh_catalog())
 
     def watch_catalog(self) -> None:
+        self.explanations.clear()  # an adapter may have been replaced by another one of its name
         self.update_status()
 
     def watch_device(self) -> None:
@@ -260,13 +263,17 @@ class BaseApp(TextualApp, inherit_bindings=False):
         Return its job, which the caller starts, or None if the form was closed. `owner` gets the job's messages."""
 
     @abstractmethod
+    async def open_comparison_form(self, adapters: Sequence[str], data: Path | None, owner: MessagePump) -> Job | None:
+        """Ask for a comparison of adapters and open its screen, as `open_evaluation_form` does."""
+
+    @abstractmethod
     async def open_past_evaluation(self) -> None:
-        """Open an evaluation of this session again. Ask which one if there are several."""
+        """Open an evaluation or a comparison of this session again. Ask which one if there are several."""
 
     @property
     @abstractmethod
     def has_evaluations(self) -> bool:
-        """True if there is an evaluation to open again."""
+        """True if there is an evaluation or a comparison to open again."""
 
 
 def get_app(node: DOMNode) -> BaseApp:

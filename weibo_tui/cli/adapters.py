@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.cells import cell_len
 
-from weibo_tui.cli import options
+from weibo_tui.cli import options, publication
 from weibo_tui.cli.bases import Name, NewName, list_cards
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import (
@@ -24,11 +24,15 @@ from weibo_tui.cli.output import (
     run_with_progress,
 )
 from weibo_tui.cli.score_card import score_lines
+from weibo_tui.datasets.containers import expand
+from weibo_tui.datasets.tables import Columns
+from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
+from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list
-from weibo_tui.presentation.cleaning import describe_cleaning
+from weibo_tui.presentation.faithfulness import faithfulness_sentence
 from weibo_tui.presentation.numbers import percent
+from weibo_tui.presentation.publication.adapters import adapter_facts, adapters_document
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.text.terminal import truncate_cells
 
@@ -61,25 +65,44 @@ def show_adapter(name: Name, json: options.Json = False) -> None:
     if json:
         echo_json(asdict(card))
         return
-    rows: dict[str, Any] = {
-        _("Adapter"): card.name,
-        _("Base"): f"{card.base} ({card.base_fingerprint[:12]}…)",
-        _("Labels"): join_list(card.labels),
-        _("Parameters"): f"{card.parameters:,}",
-        _("Blocks"): join_list(map(str, card.blocks)),
-        _("Max length"): _("{length} tokens").format(length=card.max_length),
-        _("Cleaning"): describe_cleaning(card.preprocessing),
-        _("Temperature"): f"{card.temperature:.3f} ({card.dtype})",
-        _("Trained on"): join_list(map(str, card.data.get("files", []))),
-        _("Made"): card.created_at,
-    }
+    rows = dict(adapter_facts(card))
     width = max(map(cell_len, rows)) + 2
     for key, value in rows.items():
-        echo(pad(key, width) + truncate_cells(one_line(str(value)), MAX_VALUE_CELLS))
+        echo(pad(key, width) + truncate_cells(one_line(value), MAX_VALUE_CELLS))
     if card.score:
         echo()
         for line in score_lines(card.score):
             echo(line)
+    if sentence := faithfulness_sentence(card.score.get("faithfulness")):
+        echo()
+        echo(_("Explanations   {sentence}").format(sentence=sentence))
+
+
+@adapters.command(
+    "card", cls=Command, help=_("Write adapters' cards for publication: one in full, several as a table.")
+)
+def publish_cards(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", help=_("Adapters. Several give a table with a row for each."))
+    ],
+    file_format: Annotated[
+        str,
+        typer.Option("--format", metavar="NAME", help=_("Format: md, latex, csv, json or html (default: md).")),
+    ] = "",
+    html: Annotated[bool, typer.Option("--html", help=_("The same as --format html."))] = False,
+    out: publication.Out = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    file_format = "html" if html else file_format
+    with open_workbench() as workbench:
+        if out is not None:
+            publication.check(workbench, out, overwrite, file_format=file_format)
+        cards = [workbench.adapters.card(name) for name in dict.fromkeys(names)]
+    document = adapters_document(cards)
+    if out is not None:
+        publication.write(document, out, overwrite)
+    else:
+        publication.echo_document(document, file_format or "md")
 
 
 @adapters.command("set-default", cls=Command, hidden=True)
@@ -160,6 +183,32 @@ def export_adapter(
                 "its predictions may differ from those here."
             )
         )
+
+
+@adapters.command(
+    "faithfulness",
+    cls=Command,
+    help=_("Test the explanations of an adapter on posts, and keep the result in its card."),
+)
+@options.with_hyperparameters
+def measure_faithfulness(
+    name: Name,
+    posts: Annotated[list[Path], typer.Argument(metavar="DATA", help=_("Tables of posts. They need no labels."))],
+    json: options.Json = False,
+    columns: Columns = Columns(),
+    machine: ComputeOptions = ComputeOptions(),
+) -> None:
+    from weibo_tui.workbench.faithfulness import FaithfulnessConfig, FaithfulnessResult
+
+    config = FaithfulnessConfig(tuple(expand(posts, echo_info)), name, columns, machine)
+    stopped = N_("Stopped. Nothing was kept.")
+    result = run_with_progress(lambda workbench: workbench.iter_self_test(config), FaithfulnessResult, stopped)
+    if json:
+        echo_json(result.to_dict())
+    else:
+        echo(faithfulness_sentence(result.to_card()))
+    if not result.kept:
+        echo_info(_("'{name}' is bundled, so the result is not kept in its card.").format(name=name))
 
 
 @adapters.command("rename", cls=Command, help=_("Rename an adapter."))

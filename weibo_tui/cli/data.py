@@ -61,6 +61,21 @@ def audit(
             help=_("List posts whose label is probably wrong in this CSV file."),
         ),
     ] = None,
+    label_errors_with: Annotated[
+        str,
+        typer.Option(
+            "--label-errors-with",
+            metavar="MODEL",
+            rich_help_panel=options.DATA,
+            help=_("Model that finds them: linear, or adapter, which trains five small adapters (default: linear)."),
+        ),
+    ] = "linear",
+    base: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", rich_help_panel=options.DATA, help=_("Base of these adapters (default: the default base).")
+        ),
+    ] = "",
     overwrite: options.Overwrite = False,
     labels: options.Labels = None,
     label_map: options.LabelMap = None,
@@ -76,13 +91,14 @@ def audit(
         for line in _lines(figures):
             echo(line)
     if label_errors is not None:
-        _list_label_errors(plan, label_errors, overwrite)
+        _list_label_errors(plan, label_errors, overwrite, label_errors_with, base)
 
 
-def _list_label_errors(plan: AuditConfig, out: Path, overwrite: bool) -> None:
-    from weibo_tui.workbench.label_errors import FoundLabelErrors
+def _list_label_errors(plan: AuditConfig, out: Path, overwrite: bool, model: str, base: str) -> None:
+    from weibo_tui.workbench.label_errors import FoundLabelErrors, LabelErrorSearch
 
-    found = run_with_progress(lambda workbench: workbench.iter_label_errors(plan, out, overwrite), FoundLabelErrors)
+    search = LabelErrorSearch(plan, out, overwrite, model, base)
+    found = run_with_progress(lambda workbench: workbench.iter_label_errors(search), FoundLabelErrors)
     message = ngettext(
         "{number:,} label of {posts:,} is probably wrong: {path}",
         "{number:,} labels of {posts:,} are probably wrong: {path}",

@@ -17,6 +17,7 @@ from weibo_tui.cli import (
     annotation,
     bases,
     bench,
+    compare,
     data,
     doctor,
     estimate,
@@ -47,7 +48,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for part in (predict, train, estimate, report, data, doctor, bench, keys):
+for part in (predict, train, compare, estimate, report, data, doctor, bench, keys):
     part.add_to(app)
 for group in (bases.bases, adapters.adapters, files.files, annotation.group, history.history, runs.runs):
     app.add_typer(group)

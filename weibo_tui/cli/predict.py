@@ -8,7 +8,8 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -91,6 +92,9 @@ def predict(
             ),
         ),
     ] = False,
+    shapley: Annotated[
+        bool, typer.Option("--shapley", help=_("Weigh the parts by Shapley values, with --explain. This takes longer."))
+    ] = False,
     columns: Columns = Columns(),
     bad_rows: options.BadRows = None,
     prefix: Annotated[
@@ -105,6 +109,8 @@ def predict(
     from weibo_tui.workbench import LabelingConfig
 
     page: Path | None = None
+    if shapley and not explain:
+        raise UserInputError(_("--shapley is for --explain. Give both."))
     if explain:
         _check_explained(file, text)
         pages = [one for one in text or [] if Path(one).suffix.lower() == ".html" and not any(map(str.isspace, one))]
@@ -127,7 +133,8 @@ def predict(
     if page is not None:
         check_page(page, overwrite)
     with open_workbench() as workbench:
-        explanations = _predict_posts(workbench, posts, adapter, machine, json, history, explain)
+        explainer = partial(workbench.explain, machine=machine, shapley=shapley) if explain else None
+        explanations = _predict_posts(workbench, posts, adapter, machine, json, history, explainer)
     if page is not None:
         write_explanations(explanations, page, overwrite)
         echo_info(_("Explanations written to {path}.").format(path=page))
@@ -170,9 +177,10 @@ def _predict_posts(
     machine: ComputeOptions,
     json: bool,
     history: bool,
-    explain: bool,
+    explain: Callable[[str, str], Explanation] | None,
 ) -> list[Explanation]:
-    """Print the predictions. Return their explanations, which are printed too, where they are asked for."""
+    """Print the predictions. Return their explanations, which are printed too, where `explain` makes them from a post
+    and the name of an adapter."""
     from_stdin = not isinstance(posts, list)
     record = None if history else False
     # Someone who types wants each answer at once; a pipe is read in batches.
@@ -190,8 +198,8 @@ def _predict_posts(
             held.append(analysis)  # a single post that fails is bad input, which prints no data; of several it is a row
             continue
         for item in (*held, analysis):
-            if explain and item.error is None:
-                explanations.append(workbench.explain(item.text, item.adapter, machine=machine))
+            if explain is not None and item.error is None:
+                explanations.append(explain(item.text, item.adapter))
                 _print_explained(item, explanations[-1], json)
             else:
                 echo_json(to_dict(item)) if json else echo(_line(item))
@@ -200,8 +208,9 @@ def _predict_posts(
         raise UserInputError(_("The post contains no text after cleaning. Write some words."))
     if failed:
         echo_error(_("{failed} of {found} posts failed.").format(failed=failed, found=count))
-    if explanations and not json:
-        echo_info(explanation_legend(explanations[0].label))
+    if not json:
+        for legend in dict.fromkeys(map(explanation_legend, explanations)):
+            echo_info(legend)
     return explanations
 
 
@@ -211,7 +220,7 @@ def _print_explained(analysis: Analysis, explanation: Explanation, json: bool) -
         return
     echo(_start(analysis))
     width = shutil.get_terminal_size().columns - len(_INDENT)
-    curve = (text for line in curve_lines(explanation, width) for text in (line.text, line.bars) if text)
+    curve = (text for line in curve_lines(explanation, width) for text in (line.text, line.bars) if text.strip())
     for line in (*curve, *explanation_lines(explanation)):
         echo(_INDENT + line)
 

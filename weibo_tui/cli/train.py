@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weibo_tui.cli import options
+from weibo_tui.cli import options, publication
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import (
     InterruptedRunError,
@@ -40,12 +40,20 @@ from weibo_tui.engine.events import (
     StepDone,
     to_json,
 )
-from weibo_tui.engine.hyperparameters import Acceleration, Cleaning, ComputeOptions, DataSplit, Hyperparameters
+from weibo_tui.engine.hyperparameters import (
+    Acceleration,
+    Cleaning,
+    ComputeOptions,
+    DataSplit,
+    Hyperparameters,
+    Scoring,
+)
 from weibo_tui.errors import RunStoppedError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list, ngettext
 from weibo_tui.presentation.default_adapter import compare_with_default
 from weibo_tui.presentation.labels import label_notes
-from weibo_tui.presentation.numbers import per_second
+from weibo_tui.presentation.numbers import figure, per_second, percent
 from weibo_tui.presentation.probes import ProbeHistory, probe_lines
 from weibo_tui.presentation.run_events import compute_setup, describe_event, posts_per_split
 from weibo_tui.progress import Progress, Rate
@@ -91,6 +99,7 @@ def train(
     no_probes: options.NoProbes = False,
     cleaning: Cleaning = Cleaning(),
     split: DataSplit = DataSplit(),
+    scoring: Scoring = Scoring(),
     hyper: Hyperparameters = Hyperparameters(),
     acceleration: Acceleration = Acceleration(),
     machine: ComputeOptions = ComputeOptions(),
@@ -132,6 +141,9 @@ def train(
             keep_states=acceleration.keep_states,
             preprocessing=cleaning.version,
             map=label_map or (),
+            baselines=scoring.baselines,
+            seeds=scoring.seeds,
+            keep=scoring.keep,
             probes=() if no_probes else tuple(probe or ()) or None,
         )
         follow(workbench, workbench.iter_train(config), json, wait=not now)
@@ -140,7 +152,8 @@ def train(
 def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: bool = False) -> None:
     """Show the events of a run: JSON lines, or bars, a line for each epoch and the score card at the end.
 
-    `wait` starts it when no other training is in progress, in any program."""
+    Those of several seeds are runs that follow each other. `wait` starts it when no other training is in progress, in
+    any program."""
     run = ""
     finished: RunFinished | None = None
     try:
@@ -151,22 +164,19 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: boo
             printer = _EventPrinter(bars)
             for event in steps:
                 if isinstance(event, RunStarted):
-                    run = event.run
+                    run, finished = event.run, None
                 if json and not isinstance(event, Progress):
                     echo_json(to_json(event))
                 printer.show(event)
                 if isinstance(event, RunFinished):
                     finished = event
-        if not json:
-            printer.show_probes()
+                    if workbench.missing_seeds(event.run)[1]:
+                        accuracy = percent(figure((event.score or {}).get("accuracy")))
+                        bars.line(_("'{name}': test accuracy {accuracy}.").format(name=event.name, accuracy=accuracy))
+            if not json:
+                printer.show_probes()
     except (InterruptedRunError, KeyboardInterrupt, RunStoppedError):
-        if finished is not None:
-            hint = _("The run has finished already.")
-        elif run:
-            hint = _("Stopped with a checkpoint. Resume with: weibo-tui runs resume {run}").format(run=run)
-        else:
-            hint = _("Stopped before the first step. Nothing was saved.")
-        raise exit_interrupted(hint) from None
+        raise exit_interrupted(_interruption_hint(workbench, run, finished)) from None
     except WeiboTuiError as error:
         # The disk or the database failed, not the training, so that it can be resumed.
         if run and isinstance(error.__cause__, OSError | sqlite3.Error):
@@ -174,6 +184,33 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: boo
         raise
     assert finished is not None  # the last event of every run that is not interrupted and raises nothing
     _echo_result(workbench, finished, json)
+    if hint := _rest_hint(workbench, finished.run):
+        echo_info(hint)
+
+
+def _interruption_hint(workbench: Workbench, run: str, finished: RunFinished | None) -> str:
+    """Return lines on how to continue the `run` that was interrupted, "" before it began, and the seeds after it."""
+    if finished is not None:
+        hint = _("The run has finished already.")
+    elif run:
+        hint = _("Stopped with a checkpoint. Resume with: weibo-tui runs resume {run}").format(run=run)
+    else:
+        hint = _("Stopped before the first step. Nothing was saved.")
+    return "\n".join(filter(None, (hint, _rest_hint(workbench, run))))
+
+
+def _rest_hint(workbench: Workbench, run: str) -> str:
+    """Return a sentence on the seeds that are not trained yet, if the run is one of several seeds."""
+    name, seeds = workbench.missing_seeds(run) if run else ("", ())
+    if not seeds:
+        return ""
+    message = ngettext(
+        "Seed {seeds} of '{name}' is left. The same train command continues with it, or: weibo-tui runs resume {run}",
+        "Seeds {seeds} of '{name}' are left. The same train command continues with them, or: weibo-tui runs resume "
+        "{run}",
+        len(seeds),
+    )
+    return message.format(seeds=join_list(map(str, seeds)), name=name, run=run)
 
 
 def _in_slot(
@@ -274,6 +311,7 @@ def evaluate(
     errors: Annotated[
         Path | None, typer.Option(metavar="FILE", help=_("Write the errors to this CSV file, most confident first."))
     ] = None,
+    out: publication.Out = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     columns: Columns = Columns(),
@@ -281,11 +319,18 @@ def evaluate(
     label_map: options.LabelMap = None,
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
+    from weibo_tui.presentation.publication.evaluation import evaluation_document
     from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
     list_bad_rows(data or (), columns, bad_rows, overwrite, errors)
     config = EvaluationConfig(tuple(data or ()), adapter, columns, machine, errors, overwrite, label_map or ())
-    result = run_with_progress(lambda workbench: workbench.iter_evaluate(config), EvaluationResult)
+
+    def events(workbench: Workbench) -> Iterator[object]:
+        if out is not None:
+            publication.check(workbench, out, overwrite, config.data, errors)
+        yield from workbench.iter_evaluate(config)
+
+    result = run_with_progress(events, EvaluationResult)
     score = result.score.to_dict() | {
         "seen_in_training": result.seen_in_training,
         "unlabeled": result.unlabeled,
@@ -304,3 +349,5 @@ def evaluate(
         echo_info(result.warning)
     if result.errors is not None:
         echo_info(_("Errors written: {path}").format(path=result.errors))
+    if out is not None:
+        publication.write(evaluation_document(result, config.data), out, overwrite)

@@ -7,6 +7,7 @@ epoch. A training with the cache differs from one without it only in the last bi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -69,6 +70,12 @@ class ActivationCache:
         rows = torch.from_numpy(np.asarray(self._rows[self._row_indices(batch)])).to(device)
         lengths = torch.from_numpy(self._posts.lengths_of(batch)).to(device)
         return self._backbone.forward_upper(rows, lengths, self._block, adapter)
+
+    def take(self, posts: EncodedPosts, indices: Indices) -> ActivationCache:
+        """Return the cache of some of its posts, `posts`, which shares its rows."""
+        part = copy(self)
+        part._posts, part._indices, part._starts = posts, np.arange(len(posts)), self._starts[indices]
+        return part
 
     def _row_indices(self, batch: Indices) -> Indices:
         lengths = self._posts.lengths_of(batch)

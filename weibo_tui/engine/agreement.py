@@ -53,23 +53,27 @@ class Agreement:
 
 def agreement(pairs: Sequence[tuple[str, str]], seed: int = 0) -> Agreement:
     """Return the agreement of pairs of labels, with percentile intervals of a bootstrap over the posts."""
-    if not pairs:
-        return Agreement(0, 0, None, None, None, None)
     labels = sorted({label for pair in pairs for label in pair})
     codes = {label: code for code, label in enumerate(labels)}
     cells = np.array([codes[one] * len(labels) + codes[other] for one, other in pairs], np.int64)
-    shape = (len(labels), len(labels))
-    observed = np.bincount(cells, minlength=len(labels) ** 2)
-    drawn = np.random.default_rng(seed).multinomial(len(pairs), observed / len(pairs), size=DRAWS)
-    tables = np.vstack([observed, drawn]).reshape(-1, *shape)
+    return agreement_of_counts(np.bincount(cells, minlength=len(labels) ** 2).reshape(len(labels), len(labels)), seed)
+
+
+def agreement_of_counts(table: NDArray[np.integer], seed: int = 0) -> Agreement:
+    """Return the same from the number of posts with each pair of labels (labels, labels)."""
+    posts = int(table.sum())
+    if not posts:
+        return Agreement(0, 0, None, None, None, None)
+    drawn = np.random.default_rng(seed).multinomial(posts, table.ravel() / posts, size=DRAWS)
+    tables = np.vstack([table.ravel(), drawn]).reshape(-1, *table.shape)
     kappas, ac1s = kappa(tables), ac1(tables)
     return Agreement(
-        n=len(pairs),
-        agreeing=int(np.trace(tables[0])),
+        n=posts,
+        agreeing=int(np.trace(table)),
         kappa=_finite(kappas[0]),
         ac1=_finite(ac1s[0]),
-        kappa_ci=_interval(kappas[1:], len(pairs)),
-        ac1_ci=_interval(ac1s[1:], len(pairs)),
+        kappa_ci=_interval(kappas[1:], posts),
+        ac1_ci=_interval(ac1s[1:], posts),
     )
 
 

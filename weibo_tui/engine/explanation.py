@@ -7,7 +7,7 @@ logits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from math import factorial
 
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from weibo_tui.engine.prediction import Classifier, Floats, Prediction, softmax
 from weibo_tui.errors import UserInputError
+from weibo_tui.progress import Progress, drain
 from weibo_tui.text.cleaning import MAX_POST_LENGTH, clean
 from weibo_tui.text.emoticons import without_emoticons
 from weibo_tui.text.units import Unit, find_clauses, find_units, repeated_groups, without
@@ -30,6 +31,9 @@ EXACT_UNITS = 8
 SHAPLEY_ERROR = 0.05
 """Standard error at which sampling stops, as a share of the margin that all units explain together."""
 MAX_PAIRS = 64
+_PAIRS_AT_ONCE = 4
+_CHUNK = 32
+"""Texts that are predicted between two events of an explanation."""
 _SMALLEST = 1e-300
 _ROW_STEP = 64  # oneDNN creates and keeps a kernel for each new number of rows
 _WHOLE = ("emoticon", "name", "url")  # kinds of units that are read as one
@@ -169,41 +173,48 @@ def _curve_inputs(
 
 
 def explain(classifier: Classifier, post: str, label: int | None = None) -> Explanation:
+    """Explain the prediction of a post at once; see `iter_explain`."""
+    return drain(iter_explain(classifier, post, label))
+
+
+def iter_explain(classifier: Classifier, post: str, label: int | None = None) -> Generator[Progress, None, Explanation]:
     """Explain the prediction of a post. `label` is the index of the explained label (default: the predicted one).
 
     Raise UserInputError for a post without a prediction."""
     predicted = _predict(classifier, post)
     label = predicted.label if label is None else label
     curve = reading_curve(classifier, post)
-    units, clauses = find_units(post[:MAX_POST_LENGTH]), find_clauses(post[:MAX_POST_LENGTH])[:MAX_UNITS]
-    if len(units) > MAX_UNITS:
-        units = clauses
+    units, clauses = parts_of(post), find_clauses(post[:MAX_POST_LENGTH])[:MAX_UNITS]
     groups = dict(repeated_groups(units))
-    parts = [*units, *clauses]
+    parts = [*dict.fromkeys([*units, *clauses])]  # in a long post the units are the clauses
     texts = [*(without(post, [part]) for part in parts), *(part.text for part in parts)]
     for name, indices in groups.items():
         texts.append(without(post, [units[index] for index in indices]) if name else without_emoticons(post))
     nothing = np.array(curve[0].probabilities)
-    found, is_text = _probabilities(classifier, texts, nothing)
+    found, is_text = yield from _predict_in_chunks(classifier, texts, nothing)
     (whole,) = margins(np.array([predicted.probabilities]), label)
     (empty,) = margins(nothing[None], label)
     values = margins(found, label)
-    weights = [
-        UnitWeight(
+    weights = {
+        part: UnitWeight(
             part,
             weight=float(whole - values[index]),
             change=float(predicted.probabilities[label] - found[index, label]),
             alone=float(values[len(parts) + index] - empty),
         )
         for index, part in enumerate(parts)
-    ]
+    }
     of_groups = {
         name: tuple(found[index].tolist()) for index, name in enumerate(groups, 2 * len(parts)) if is_text[index]
     }
-    split = len(units)
-    return Explanation(
-        label, predicted.probabilities, tuple(curve), tuple(weights[:split]), tuple(weights[split:]), of_groups
-    )
+    of_units, of_clauses = (tuple(weights[part] for part in some) for some in (units, clauses))
+    return Explanation(label, predicted.probabilities, tuple(curve), of_units, of_clauses, of_groups)
+
+
+def parts_of(post: str) -> list[Unit]:
+    """Return the units of a post that are weighed: clauses where there are more than MAX_UNITS units."""
+    units = find_units(post[:MAX_POST_LENGTH])
+    return units if len(units) <= MAX_UNITS else find_clauses(post[:MAX_POST_LENGTH])[:MAX_UNITS]
 
 
 def _predict(classifier: Classifier, post: str) -> Prediction:
@@ -225,9 +236,22 @@ def _probabilities(classifier: Classifier, texts: Sequence[str], nothing: Floats
     return np.array(rows).reshape(len(texts), len(nothing)), is_text
 
 
+def _predict_in_chunks(
+    classifier: Classifier, texts: Sequence[str], nothing: Floats
+) -> Generator[Progress, None, tuple[Floats, list[bool]]]:
+    """Return what `_probabilities` does, with an event after each chunk of the texts."""
+    rows, is_text = [nothing[None][:0]], list[bool]()
+    for start in range(0, len(texts), _CHUNK):
+        yield Progress("step", start, len(texts))
+        found, readable = _probabilities(classifier, texts[start : start + _CHUNK], nothing)
+        rows.append(found)
+        is_text += readable
+    return np.concatenate(rows), is_text
+
+
 def shapley_values(
     classifier: Classifier, post: str, units: Sequence[Unit], label: int, seed: int = 0
-) -> ShapleyValues:
+) -> Generator[Progress, None, ShapleyValues]:
     """Return the Shapley values of some units: the mean weight of each over all orders in which units can be added.
 
     What is in no unit, such as white space, stays. Exact for up to EXACT_UNITS units, otherwise from antithetic pairs
@@ -241,14 +265,18 @@ def shapley_values(
         return margins(_probabilities(classifier, texts, nothing)[0], label)
 
     if len(units) <= EXACT_UNITS:
-        return _exact_shapley(evaluate, len(units))
-    return _sampled_shapley(evaluate, len(units), np.random.default_rng(seed))
+        return (yield from _exact_shapley(evaluate, len(units)))
+    return (yield from _sampled_shapley(evaluate, len(units), np.random.default_rng(seed)))
 
 
-def _exact_shapley(evaluate: Evaluate, number: int) -> ShapleyValues:
+def _exact_shapley(evaluate: Evaluate, number: int) -> Generator[Progress, None, ShapleyValues]:
     codes = np.arange(2**number)
     subsets = (codes[:, None] >> np.arange(number) & 1).astype(bool)
-    values, sizes = evaluate(subsets), subsets.sum(axis=1)
+    chunks = []
+    for start in range(0, len(codes), _CHUNK):
+        yield Progress("step", start, len(codes))
+        chunks.append(evaluate(subsets[start : start + _CHUNK]))
+    values, sizes = np.concatenate(chunks), subsets.sum(axis=1)
     share = np.array([factorial(size) * factorial(number - size - 1) for size in range(number)]) / factorial(number)
     result = np.zeros(number)
     for unit in range(number):
@@ -257,15 +285,18 @@ def _exact_shapley(evaluate: Evaluate, number: int) -> ShapleyValues:
     return ShapleyValues(result, np.zeros(number))
 
 
-def _sampled_shapley(evaluate: Evaluate, number: int, rng: np.random.Generator) -> ShapleyValues:
+def _sampled_shapley(
+    evaluate: Evaluate, number: int, rng: np.random.Generator
+) -> Generator[Progress, None, ShapleyValues]:
     pairs: list[Floats] = []
     ends = evaluate(np.array([[False] * number, [True] * number]))
     target = SHAPLEY_ERROR * abs(ends[1] - ends[0])
     errors = np.full(number, np.inf)
     while len(pairs) < MAX_PAIRS and errors.max() > target:
-        orders = [order for _pair in range(4) for order in _pair_of(rng.permutation(number))]
-        steps = [_contributions(evaluate, order, ends) for order in orders]
-        pairs += [(one + other) / 2 for one, other in zip(steps[::2], steps[1::2], strict=True)]
+        for _pair in range(_PAIRS_AT_ONCE):
+            yield Progress("step", len(pairs), MAX_PAIRS)
+            one, other = (_contributions(evaluate, order, ends) for order in _pair_of(rng.permutation(number)))
+            pairs.append((one + other) / 2)
         errors = np.std(pairs, axis=0, ddof=1) / len(pairs) ** 0.5
     return ShapleyValues(np.mean(pairs, axis=0), errors)
 
@@ -286,13 +317,15 @@ def _contributions(evaluate: Evaluate, order: NDArray[np.int64], ends: Floats) -
     return steps
 
 
-def removal_effects(classifier: Classifier, post: str, number: int, seed: int = 0) -> tuple[float, float] | None:
+def removal_effects(
+    classifier: Classifier, post: str, number: int, seed: int = 0
+) -> Generator[Progress, None, tuple[float, float] | None]:
     """Return by how much the probability of the predicted label falls without the `number` units of the largest
     weights, and without as many random units, on average of five draws. None for a post with no more units."""
     units = find_units(post[:MAX_POST_LENGTH])
     if not number < len(units) <= MAX_UNITS or not isinstance(classifier.predict([post])[0], Prediction):
         return None
-    found = explain(classifier, post)
+    found = yield from iter_explain(classifier, post)
     order = np.argsort([-weight.weight for weight in found.units], kind="stable")
     rng = np.random.default_rng(seed)
     removed = [order[:number], *(rng.permutation(len(units))[:number] for _draw in range(5))]

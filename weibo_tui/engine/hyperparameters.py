@@ -20,6 +20,7 @@ from weibo_tui.text.cleaning import PREPROCESSING, SIMPLIFYING
 DEVICES = ("auto", "cuda", "mps", "cpu")
 DTYPES = ("auto", "float32", "bfloat16")
 CLASS_WEIGHTS = ("none", "balanced")
+KEPT_SEEDS = ("first", "best")
 # A copy of the keys of `ACTIVATIONS`, whose module needs torch; a test compares the two.
 ACTIVATION_NAMES = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh")
 MAX_SEED = 2**32 - 1
@@ -83,6 +84,7 @@ def parameters(kind: type) -> dict[str, Parameter]:
 
 _adapter = partial(parameter, group=N_("Adapter"))
 _data = partial(parameter, group=N_("Data"))
+_evaluation = partial(parameter, group=N_("Evaluation"))
 _machine = partial(parameter, group=N_("Machine"))
 _model = partial(parameter, group=N_("Model"))
 
@@ -238,6 +240,32 @@ class Acceleration:
         N_("Cached activations"),
         alias="cache-activations",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """Options that show how much a score means: comparison with baselines, and trainings with other seeds."""
+
+    baselines: bool = _evaluation(
+        True,
+        N_("Compare with linear models that are trained on the same posts."),
+        N_("Baselines"),
+        option="baseline",
+    )
+    seeds: int = _evaluation(
+        1, N_("Trainings with different seeds on the same split, of which one adapter is kept."), N_("Seeds"), 1, 100
+    )
+    keep: str = _evaluation(
+        "first",
+        N_("Adapter to keep of several seeds: first, or best on the validation posts."),
+        N_("Kept seed"),
+        choices=KEPT_SEEDS,
+        metavar="NAME",
+    )
+
+    def problems(self) -> Iterator[str]:
+        """Yield a sentence for each value that is out of range."""
+        yield from _problems(self)
 
 
 @dataclass(frozen=True, slots=True)

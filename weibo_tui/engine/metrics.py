@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from weibo_tui.engine.reliability import calibration_error, confidence_histogram, null_calibration_error, reliability
 from weibo_tui.engine.score_card import ScoreCard
+from weibo_tui.engine.selective import RiskCoverage
+from weibo_tui.engine.uncertainty import accuracy_interval, bootstrap_intervals, effective_size
 
-_BINS = 15
+
+class PartScore(TypedDict):
+    """Score of a part of the posts. Its macro F1 is the mean over the labels that occur in it."""
+
+    name: str
+    n: int
+    accuracy: float
+    low: float
+    high: float
+    macro_f1: float
 
 
 def score(
@@ -21,10 +32,11 @@ def score(
     failed: int = 0,
     texts: NDArray[np.int64] | None = None,
 ) -> ScoreCard:
-    """Return the score card of `probabilities` (n, labels) for labels `truth` (n,), without emoticon accuracies.
+    """Return the score card of `probabilities` (n, labels) for labels `truth` (n,).
 
-    `truth` has indices into `names`; rows of `probabilities` sum to 1; n may be 0. Equal numbers in `texts` (n,) mark
-    copies of a text; by default all texts differ.
+    It is without accuracies by emoticons, parts of the posts and comparisons. `truth` has indices into `names`; rows
+    of `probabilities` sum to 1; n may be 0. Equal numbers in `texts` (n,) mark copies of a text; by default all texts
+    differ.
     """
     from sklearn import metrics
 
@@ -37,20 +49,29 @@ def score(
         per_label = {name: dict(undefined) for name in names}
         return ScoreCard(n=0, failed=failed, per_label=per_label, labels=tuple(names), confusion=confusion)
     p = p / p.sum(axis=1, keepdims=True)  # scikit-learn refuses float32's rounding errors
-    predicted = p.argmax(axis=1)
+    predicted, confidence = p.argmax(axis=1), p.max(axis=1)
+    correct = predicted == actual
+    groups = np.arange(len(actual)) if texts is None else texts
     accuracy, macro_f1 = accuracy_and_macro_f1(actual, predicted, len(names))
     # With a single label scikit-learn warns and returns 0.
     mcc = metrics.matthews_corrcoef(actual, predicted) if len(np.union1d(actual, predicted)) > 1 else 0.0
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
         actual, predicted, labels=labels, zero_division=0.0
     )
+    intervals = dict(zip(("macro_f1", "mcc"), bootstrap_intervals(actual, predicted, len(names), groups), strict=True))
+    known = {name: interval for name, interval in intervals.items() if interval is not None}
+    ends = {name: (interval.low, interval.high) for name, interval in known.items()}
+    curve = RiskCoverage.of(confidence, correct)
     return ScoreCard(
         n=len(actual),
         failed=failed,
         accuracy=accuracy,
-        accuracy_ci=accuracy_interval(accuracy, len(actual) if texts is None else effective_size(texts)),
+        accuracy_ci=accuracy_interval(accuracy, effective_size(groups)),
         macro_f1=macro_f1,
+        macro_f1_ci=ends.get("macro_f1"),
         mcc=float(mcc),
+        mcc_ci=ends.get("mcc"),
+        interval_methods={name: interval.method for name, interval in known.items()},
         per_label={
             name: {
                 "precision": float(precision[i]),
@@ -62,8 +83,14 @@ def score(
         },
         labels=tuple(names),
         confusion=tuple(map(tuple, metrics.confusion_matrix(actual, predicted, labels=labels).tolist())),
-        ece=calibration_error(p.max(axis=1), predicted == actual),
+        ece=calibration_error(confidence, correct),
+        ece_null=null_calibration_error(confidence, groups),
+        reliability=reliability(confidence, correct, groups),
+        confidences=confidence_histogram(confidence, correct),
         brier=float(metrics.brier_score_loss(actual, p, labels=labels)),
+        risk_coverage=curve.points(),
+        augrc=curve.augrc(),
+        answering=curve.answering(groups),
     )
 
 
@@ -71,41 +98,34 @@ def accuracy_and_macro_f1(
     truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], labels: int
 ) -> tuple[float, float]:
     """Return both for label indices (n,), n > 0. The F1 is the mean over `labels`, 0 for those that never occur."""
+    return float((truth == predicted).mean()), _mean_f1(truth, predicted, np.arange(labels))
+
+
+def _mean_f1(truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], labels: NDArray[np.int64]) -> float:
     from sklearn import metrics
 
-    f1 = metrics.f1_score(truth, predicted, labels=np.arange(labels), average="macro", zero_division=0.0)
-    return float(metrics.accuracy_score(truth, predicted)), float(f1)
+    return float(metrics.f1_score(truth, predicted, labels=labels, average="macro", zero_division=0.0))
 
 
-def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> float:
-    """Return the expected calibration error of confidences (n,) and hits (n,) in 15 equal bins."""
-    inner_edges = np.linspace(0, 1, _BINS + 1)[1:-1]
-    bins = np.digitize(confidence, inner_edges, right=True)
-    return float(np.abs(np.bincount(bins, weights=correct - confidence)).sum() / len(confidence))
+def part_scores(
+    names: Sequence[str],
+    parts: NDArray[np.int64],
+    actual: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    texts: NDArray[np.int64],
+) -> tuple[PartScore, ...]:
+    """Return the score of each part of the posts that has posts, where `parts` (n,) are indices into `names`.
 
-
-def accuracy_interval(accuracy: float, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of an accuracy measured on `n` independent posts.
-
-    This is Wilson's score interval with continuity correction (Newcombe 1998, method 4), as scipy's `binomtest` has it
-    under `wilsoncc`; `n * accuracy` may be a fraction. It covers the true accuracy in at least 95 % of all samples.
-    Without the correction it covers .99 in 90.4 % of samples of 10, and .5 in 93.8 % of samples of 5.
+    `actual` and `predicted` (n,) are label indices; `texts` is as in `score`.
     """
-    hits, errors, z = n * accuracy, n * (1 - accuracy), 1.959963984540054
-    center, width, spread = 2 * hits + z**2, 2 * (n + z**2), z**2 - 1 / n
-    # The correction of half a post reaches the end of the scale.
-    low = 0.0 if hits <= 0.5 else (center - 1 - z * sqrt(spread - 2 + 4 * accuracy * (errors + 1))) / width
-    high = 1.0 if errors <= 0.5 else (center + 1 + z * sqrt(spread + 2 + 4 * accuracy * (errors - 1))) / width
-    return max(0.0, low), min(1.0, high)
-
-
-def effective_size(texts: NDArray[np.int64]) -> int:
-    """Return the number of independent posts that is equivalent to posts with equal `texts` (n,).
-
-    Copies of a text get the same prediction, so they are right or wrong together. The variance of the accuracy is then
-    p(1 - p) / n', where n' is Kish's effective sample size: n squared over the sum of the squared numbers of copies,
-    here rounded down. It is the number of texts where all have as many copies, and less where a few have more. Copies
-    with different labels vary less, which makes the interval too wide rather than too narrow.
-    """
-    sizes = np.unique(texts, return_counts=True)[1].astype(np.float64)
-    return int(sizes.sum() ** 2 / (sizes**2).sum() + 1e-9)
+    scores = []
+    for part, name in enumerate(names):
+        posts = np.flatnonzero(parts == part)
+        if not len(posts):
+            continue
+        labels = np.unique(actual[posts])
+        accuracy = float((actual[posts] == predicted[posts]).mean())
+        low, high = accuracy_interval(accuracy, effective_size(texts[posts]))
+        f1 = _mean_f1(actual[posts], predicted[posts], labels)
+        scores.append(PartScore(name=name, n=len(posts), accuracy=accuracy, low=low, high=high, macro_f1=f1))
+    return tuple(scores)

@@ -173,6 +173,10 @@ class AdapterTrainer:
         self.adapter.load_state_dict(self._best)
         self.adapter.eval()
 
+    def use_caches(self, train: ActivationCache, validation: ActivationCache) -> None:
+        """Take the activations of the posts from caches that are filled."""
+        self._caches = {"train": train, "validation": validation}
+
     def snapshot(self) -> Snapshot:
         """Return the state after the last optimizer step."""
         tensors = {f"adapter.{name}": tensor for name, tensor in _copies(self.adapter).items()}

@@ -12,7 +12,7 @@ def compare_with_default(card: AdapterCard, default: AdapterCard | None) -> str:
     accuracy = percent(figure(card.score.get("accuracy")))
     if default is None or default.name == card.name:
         return _("Test accuracy {accuracy}.").format(accuracy=accuracy)
-    if _test_posts(card) == _test_posts(default):
+    if test_posts(card) == test_posts(default):
         message = _("Test accuracy {accuracy}. The default adapter '{default}' has {other} on the same posts.")
     else:
         message = _("Test accuracy {accuracy}. The default adapter '{default}' has {other} on other posts.")
@@ -20,6 +20,6 @@ def compare_with_default(card: AdapterCard, default: AdapterCard | None) -> str:
     return message.format(accuracy=accuracy, default=default.name, other=other)
 
 
-def _test_posts(card: AdapterCard) -> tuple[object, ...]:
+def test_posts(card: AdapterCard) -> tuple[object, ...]:
     """Return what decides which posts are the test split."""
     return tuple(card.data.get(name) for name in ("sha256", "split_seed", "train", "validation", "test"))

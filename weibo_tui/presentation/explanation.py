@@ -12,15 +12,15 @@ from weibo_tui.atomic import check_output, open_output
 from weibo_tui.display_names import label_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list, language_tag, ngettext
+from weibo_tui.locale import join_list, join_sentences, language_tag, ngettext
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.text import html
 from weibo_tui.text.html import escape
-from weibo_tui.text.shading import BLUE, ORANGE, STEPS, Span, shade
-from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
+from weibo_tui.text.shading import BLUE, ORANGE, STEPS, Span, shade, step
+from weibo_tui.text.terminal import sanitize, sanitize_glyphs, truncate_cells, wrap_cells
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench.explanation import Explanation
+    from weibo_tui.workbench.explanation import ExplainedUnit, Explanation, ShapleyUnit
 
 STRONGEST = 3
 """Units for and against a label that are named."""
@@ -38,32 +38,53 @@ _STYLE = (
 
 
 class CurveLine(NamedTuple):
-    """A line of the post as it is shown, the place of its first character in the post, and a bar for each cell.
+    """A line of the post as it is shown, the step of the shade of each of its characters, and a bar for each cell.
 
-    The bars are empty where what is shown is not what was read."""
+    There are no steps and no bars where the places in the shown text are not known."""
 
-    start: int
     text: str
+    steps: Sequence[int]
     bars: str
 
 
-def curve_lines(explanation: Explanation, width: int) -> Iterator[CurveLine]:
-    """Yield the post in lines of at most `width` cells. A bar is the probability of the label if the post ended after
-    this character; a character of two cells has its bar twice."""
-    text = "".join(" " if character.isspace() else character for character in explanation.text)
-    if sanitize(text) != text:  # then the places differ
-        yield from (CurveLine(0, line, "") for line in wrap_cells(" ".join(sanitize(text).split()), width))
+def curve_lines(explanation: Explanation, width: int, limit: int | None = None) -> Iterator[CurveLine]:
+    """Yield the first `limit` characters of the post in lines of at most `width` cells.
+
+    A bar is the probability of the label if the post ended after this character, or after the emoticon or the word that
+    it is in. A character of two cells has its bar twice, and one that the model does not read has a blank."""
+    text = "".join(" " if character.isspace() else character for character in explanation.text[:limit])
+    glyphs = sanitize_glyphs(text)
+    shown = "".join(glyph for _place, glyph in glyphs)
+    if shown != sanitize(text):  # then a glyph depends on its neighbors
+        yield from (CurveLine(line, (), "") for line in wrap_cells(sanitize(text), width))
         return
-    points = {point.end: point.probabilities[explanation.label] for point in explanation.curve}
-    value, bars = points.get(0, 0.0), []
-    for end, character in enumerate(text, 1):
-        value = points.get(end, value)
-        bars.append(BARS[min(int(value * len(BARS)), len(BARS) - 1)] * cell_len(character))
+    steps_by_place, bars_by_place = _steps(explanation), _bars(explanation)
+    steps, bars = list[int](), list[str]()  # for each shown character
+    for place, glyph in glyphs:
+        if glyph:
+            steps += [steps_by_place.get(place, 0)] * len(glyph)
+            bars += [bars_by_place.get(place, " ") * cell_len(glyph), *[""] * (len(glyph) - 1)]
     done = 0
-    for line in wrap_cells(text, width):
-        done = text.index(line, done)
-        yield CurveLine(done, line, "".join(bars[done : done + len(line)]))
-        done += len(line)
+    for line in wrap_cells(shown, width):
+        begin = shown.index(line, done)
+        done = begin + len(line)
+        yield CurveLine(line, steps[begin:done], "".join(bars[begin:done]))
+
+
+def _steps(explanation: Explanation) -> dict[int, int]:
+    """Return the step of the shade of each character that is in a unit."""
+    return {place: step(unit.weight) for unit in explanation.shaded for place in range(unit.start, unit.end)}
+
+
+def _bars(explanation: Explanation) -> dict[int, str]:
+    """Return the bar of each character that the model reads."""
+    bars: dict[int, str] = {}
+    start = 0
+    for point in explanation.curve:
+        share = point.probabilities[explanation.label]
+        bars |= dict.fromkeys(range(start, point.end), BARS[min(int(share * len(BARS)), len(BARS) - 1)])
+        start = point.end
+    return bars
 
 
 def explanation_lines(explanation: Explanation) -> Iterator[str]:
@@ -72,11 +93,7 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
     for sign, message in ((1, _("▲ for {label}: {units}")), (-1, _("▼ against {label}: {units}"))):
         units = [unit for unit in explanation.strongest if unit.weight * sign > STEPS[0]][:STRONGEST]
         if units:
-            names = join_list(
-                f"{truncate_cells(' '.join(sanitize(unit.text).split()), _MAX_UNIT)} {unit.weight:+.1f}"
-                for unit in units
-            )
-            yield message.format(label=label, units=names)
+            yield message.format(label=label, units=join_list(map(_named, units)))
     if explanation.settled:
         message = ngettext(
             "{label} from character {number} on, after {flips} change of the label",
@@ -94,6 +111,13 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
         yield message.format(unit=truncate_cells(sanitize(unit), _MAX_UNIT), label=name, share=share)
 
 
+def _named(unit: ExplainedUnit | ShapleyUnit) -> str:
+    """Return a unit with its weight: `太差了 −2.1`, and with the standard error of a Shapley value: `−2.1 ± 0.1`."""
+    name = truncate_cells(" ".join(sanitize(unit.text).split()), _MAX_UNIT)
+    error = getattr(unit, "error", 0.0)
+    return f"{name} {unit.weight:+.1f}" + (f" ± {error:.1f}" if error else "")
+
+
 def _top(probabilities: dict[str, float]) -> tuple[str, str]:
     label = max(probabilities, key=probabilities.__getitem__)
     return label_name(label), percent(probabilities[label])
@@ -108,13 +132,27 @@ def _decisive(explanation: Explanation) -> Iterable[tuple[str, dict[str, float]]
     )
 
 
-def explanation_legend(label: str) -> str:
-    """Return what weights and bars of a label mean."""
-    message = _(
-        "Weights: change of the log odds of {label} by a part. Bars or line: probability of {label} if the post ended "
-        "there."
+def weight_bar(share: float, width: int) -> str:
+    """Return a bar to the right of the middle for a weight above 0, to the left below; `share` is from -1 to 1."""
+    half = width // 2
+    filled = "━" * round(min(abs(share), 1.0) * half)
+    left, right = (filled, "") if share < 0 else ("", filled)
+    return f"{left:>{half}}│{right:<{half}}"
+
+
+def explanation_legend(explanation: Explanation) -> str:
+    """Return what the shades, weights and bars of an explanation mean."""
+    label = label_name(explanation.label)
+    if explanation.shapley:
+        meaning = _("Weights: Shapley values, the mean change of the log odds of {label} by a part over all orders.")
+    else:
+        meaning = _("Weights: change of the log odds of {label} by a part.")
+    sentences = (
+        _("Orange: towards {label}. Blue and underlined: away from it."),
+        meaning,
+        _("Curve: probability of {label} if the post ended there."),
     )
-    return message.format(label=label_name(label))
+    return join_sentences(*(sentence.format(label=label) for sentence in sentences))
 
 
 def check_page(out: Path, overwrite: bool) -> None:
@@ -135,13 +173,13 @@ def write_explanations(explanations: Sequence[Explanation], out: Path, overwrite
 def render(explanations: Sequence[Explanation]) -> str:
     """Return the HTML page of explanations."""
     title = _("Explained predictions")
-    labels = dict.fromkeys(explanation.label for explanation in explanations)
-    parts = [f"<h1>{escape(title)}</h1>", *map(_legend, labels), *map(_article, explanations)]
+    legends = {(explanation.label, bool(explanation.shapley)): explanation for explanation in explanations}
+    parts = [f"<h1>{escape(title)}</h1>", *map(_legend, legends.values()), *map(_article, explanations)]
     return html.page(title, language_tag(), _STYLE, "".join(parts))
 
 
 def _article(explanation: Explanation) -> str:
-    spans = [Span(unit.start, unit.end, unit.weight) for unit in explanation.units]
+    spans = [Span(unit.start, unit.end, unit.weight) for unit in explanation.shaded]
     name, share = _top(explanation.probabilities)
     lines = "".join(f"<li>{escape(line)}</li>" for line in explanation_lines(explanation))
     return (
@@ -151,7 +189,7 @@ def _article(explanation: Explanation) -> str:
     )
 
 
-def _legend(label: str) -> str:
+def _legend(explanation: Explanation) -> str:
     """Return the scale of shades, a box for each step of both signs, and what shades and curves mean."""
     boxes = [
         *(
@@ -160,11 +198,7 @@ def _legend(label: str) -> str:
         ),
         *(f'<span style="background:{color}">+{size:g}</span>' for color, size in zip(ORANGE, STEPS, strict=True)),
     ]
-    towards = _("orange: towards {label}; blue and underlined: away from it").format(label=label_name(label))
-    return (
-        f'<p class="key">{"".join(boxes)} <small>{escape(towards)}</small></p>'
-        f"<p><small>{escape(explanation_legend(label), 500)}</small></p>"
-    )
+    return f'<p class="key">{"".join(boxes)}</p><p><small>{escape(explanation_legend(explanation), 500)}</small></p>'
 
 
 def _curve(explanation: Explanation) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 NO_FIGURE = "–"
 
@@ -15,6 +16,23 @@ def percent(share: float | None, digits: int = 1) -> str:
 def points(half_width: float | None) -> str:
     """Return `4.2` percentage points for 0.042."""
     return NO_FIGURE if half_width is None else f"{100 * half_width:.1f}"
+
+
+def signed_points(difference: float | None) -> str:
+    """Return `+4.2` percentage points for 0.042."""
+    return NO_FIGURE if difference is None else f"{100 * difference:+.1f}"
+
+
+def interval(ends: tuple[float, float] | None, shown: Callable[[float], str]) -> str:
+    """Return `0.4 – 2.0` for both ends as `shown` gives them, or a dash."""
+    return NO_FIGURE if ends is None else " – ".join(map(shown, ends))
+
+
+def p_value(p: float | None) -> str:
+    """Return the p of a test with three digits, `<0.001` for a smaller one."""
+    if p is None:
+        return NO_FIGURE
+    return "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
 def confidence(share: float | None, uncertain: bool) -> str:
@@ -58,4 +76,9 @@ def size(count: float) -> str:
 
 def figure(value: object) -> float | None:
     """Return a value from a file if it is a finite number."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:  # JSON has integers that no float holds
+        return None

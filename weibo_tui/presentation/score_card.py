@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from weibo_tui.presentation.numbers import figure, number, percent
+from weibo_tui.locale import gettext as _
+from weibo_tui.locale import with_note
+from weibo_tui.presentation.numbers import figure, interval, number, percent
+from weibo_tui.presentation.score_parts import Interval, ScoreParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,19 @@ def score_figures(score: Mapping[str, Any]) -> ScoreFigures:
         per_label={label: _label_cells(_mapping(per_label.get(label))) for label in labels},
         confusion=_counts(score.get("confusion"), len(labels)),
     )
+
+
+def with_interval(value: str, ends: Interval | None, shown: Callable[[float], str]) -> str:
+    """Return a figure with its interval, if it has one, as in `95.1% (94.0% – 96.2%)`."""
+    return value if ends is None else with_note(value, interval(ends, shown))
+
+
+def with_null(ece: str, parts: ScoreParts) -> str:
+    """Return an ECE with the mean and the 95th percentile of a perfectly calibrated model's."""
+    if parts.ece_null is None:
+        return ece
+    mean, limit = map(number, parts.ece_null)
+    return with_note(ece, _("perfectly calibrated: {mean}, 95% below {limit}").format(mean=mean, limit=limit))
 
 
 def _label_cells(values: Mapping[str, Any]) -> list[str]:

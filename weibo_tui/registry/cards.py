@@ -204,16 +204,23 @@ def _parse(data: bytes, card_type: type[Any]) -> Any:
 
 
 def _is_score(score: Mapping[str, Any]) -> bool:
-    """Return whether the fields that are there are those of `engine.metrics.ScoreCard.to_dict`."""
-    interval, labels, confusion = (score.get(name) or [] for name in ("accuracy_ci", "labels", "confusion"))
+    """Return whether the fields that are there are those of `engine.score_card.ScoreCard.to_dict`."""
+    labels, confusion = (score.get(name) or [] for name in ("labels", "confusion"))
+    intervals = [score.get(name) or [] for name in ("accuracy_ci", "macro_f1_ci", "mcc_ci", "ece_null")]
     emoticons, per_label = (score.get(name) or {} for name in ("emoticons", "per_label"))
-    shares = {name: score.get(name) for name in ("accuracy", "macro_f1", "mcc", "ece", "brier")}
+    shares = {name: score.get(name) for name in ("accuracy", "macro_f1", "mcc", "ece", "brier", "augrc")}
+    # Their readers check the values.
+    points = [score.get(name) or [] for name in ("confidences", "risk_coverage")]
+    tables = [score.get(name) or [] for name in ("reliability", "answering", "sources", "lengths", "baselines")]
+    mappings = [score.get(name) or {} for name in ("interval_methods", "seeds", "faithfulness")]
     return (
         _is_dict(shares, float | None)
         and _is_dict(emoticons, float | None)
         and _is_dict({name: score.get(name, 0) for name in ("n", "failed")}, int)
-        and _is_list(interval, float)
-        and len(interval) in (0, 2)
+        and all(_is_list(interval, float) and len(interval) in (0, 2) for interval in intervals)
+        and all(_is_list(rows, list | tuple) for rows in points)
+        and all(_is_list(rows, dict) for rows in tables)
+        and all(isinstance(mapping, dict) for mapping in mappings)
         and _is_list(labels, str)
         and _is_list(confusion, list | tuple)
         and len(confusion) in (0, len(labels))

@@ -124,6 +124,11 @@ class ModelStore(ABC, Generic[Card]):
         atomic_write(self.path(old) / CARD, cards.write(dataclasses.replace(card, name=new)))
         move_folder(self.path(old), target)
 
+    def update(self, card: Card) -> None:
+        """Write a changed card. Raises UserInputError where the model is bundled, or does not exist."""
+        self._check_not_bundled(card.name)
+        atomic_write(self.path(card.name) / CARD, cards.write(card))
+
     def remove(self, name: str) -> None:
         """Delete a model, even if its card is missing. Raises UserInputError where it is bundled."""
         self._check_not_bundled(name)

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from weibo_tui.atomic import open_output
 from weibo_tui.storage.codec import to_json
@@ -27,10 +27,15 @@ def open_csv(
     """
     encoding = "utf-8-sig" if bom else "utf-8"
     with open_output(path, "w", encoding=encoding, newline="", overwrite=overwrite) as file:
-        names = [_cell(name, escape_formulas) for name in columns]
-        csv.writer(file, quoting=header_quoting(names)).writerow(names)
-        writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)
-        yield lambda row: writer.writerow([_cell(value, escape_formulas) for value in row])
+        yield csv_rows(file, columns, escape_formulas)
+
+
+def csv_rows(file: IO[str], columns: Sequence[str], escape_formulas: bool = True) -> Callable[[Sequence[Any]], None]:
+    """Write the header `columns` to an open file, and return a function that writes one row; see `open_csv`."""
+    names = [_cell(name, escape_formulas) for name in columns]
+    csv.writer(file, quoting=header_quoting(names)).writerow(names)
+    writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)
+    return lambda row: writer.writerow([_cell(value, escape_formulas) for value in row])
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], overwrite: bool = False) -> int:

@@ -41,6 +41,11 @@ def sanitize(text: str) -> str:
     return _MARKS.sub(_limit_marks, _UNSAFE.sub(lambda match: _escape(ord(match[0])), hide_zero_width(text)))
 
 
+def sanitize_glyphs(text: str) -> list[tuple[int, str]]:
+    """Return the place of each glyph of a text, and the glyph as `sanitize` shows it, which may be empty."""
+    return [(match.start(), sanitize(match[0])) for match in _GLYPHS.finditer(text)]
+
+
 def hide_zero_width(text: str, replacement: str = "") -> str:
     """Return the text with `replacement` for each zero-width character.
 

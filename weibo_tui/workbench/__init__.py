@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
+from weibo_tui.workbench.comparison_result import ComparedPost, ComparisonResult, PairComparison, Rater
 from weibo_tui.workbench.config import (
     AuditConfig,
+    ComparisonConfig,
     EstimationConfig,
     EvaluationConfig,
     LabelingConfig,
@@ -21,6 +23,9 @@ __all__ = [
     "AuditConfig",
     "AuditResult",
     "Columns",
+    "ComparedPost",
+    "ComparisonConfig",
+    "ComparisonResult",
     "ComputeOptions",
     "EstimationConfig",
     "EstimationResult",
@@ -29,7 +34,9 @@ __all__ = [
     "EvaluationResult",
     "ImportResult",
     "LabelingConfig",
+    "PairComparison",
     "PretrainingConfig",
+    "Rater",
     "TrainingConfig",
     "Workbench",
 ]

@@ -26,6 +26,7 @@ from weibo_tui.engine.hyperparameters import (
     DataSplit,
     Hyperparameters,
     PretrainingHyperparameters,
+    Scoring,
     preset_values,
 )
 from weibo_tui.errors import UserInputError
@@ -41,8 +42,26 @@ from weibo_tui.workbench.labeling_checkpoint import checkpoint_path
 ConfigT = TypeVar("ConfigT", "TrainingConfig", "PretrainingConfig")
 
 _SPLIT = DataSplit()
+_SCORING = Scoring()
 _SIZE = BaseModelSize()
 _FILES = ("data", "validation_data", "test_data")
+
+
+@dataclass(frozen=True, slots=True)
+class SeedGroup:
+    """The trainings that a training of several seeds consists of.
+
+    `id` is the same for trainings that differ in nothing but the seed. The adapter that is kept of `seeds` gets the
+    `name`; see `Scoring.keep`."""
+
+    id: str
+    name: str
+    seeds: tuple[int, ...]
+    keep: str
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        return cls(str(values["id"]), check_name(values["name"]), tuple(map(int, values["seeds"])), str(values["keep"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +73,8 @@ class TrainingConfig:
     unless `offline`. With `keep_states`, the activations below the adapter are computed once and cached on disk.
     `grouping` is the version of `group_posts` that splits the posts, `preprocessing` that of `clean`. `map` are
     rules for labels (see `label_map.Rules`), None in runs that are older than the field. `probes` are posts that each
-    validation predicts, None for those of the setting `probe_posts`."""
+    validation predicts, None for those of the setting `probe_posts`. `baselines`, `seeds` and `keep` are those of
+    `Scoring`. A training of several seeds consists of one for each, which has the `group`."""
 
     data: tuple[Path, ...]
     name: str
@@ -76,6 +96,10 @@ class TrainingConfig:
     preprocessing: int = PREPROCESSING
     map: Rules | None = ()
     probes: tuple[str, ...] | None = None
+    baselines: bool = _SCORING.baselines
+    seeds: int = _SCORING.seeds
+    keep: str = _SCORING.keep
+    group: SeedGroup | None = field(default=None, metadata={"internal": True})
 
     def __post_init__(self) -> None:
         if isinstance(self.probes, str):
@@ -95,6 +119,7 @@ class TrainingConfig:
                 yield _("{name} is {value} and must be between 0 and 0.5").format(name=name, value=getattr(self, name))
         yield from _preprocessing_errors(self.preprocessing)
         yield from DataSplit(split_seed=self.split_seed).problems()
+        yield from Scoring(self.baselines, self.seeds, self.keep).problems()
         yield from self.hyper.problems()
         yield from self.machine.problems()
 
@@ -128,6 +153,7 @@ class TrainingConfig:
                 "labels": None if values["labels"] is None else tuple(values["labels"]),
                 "hyper": Hyperparameters(**values["hyper"]),
                 "machine": ComputeOptions(**values["machine"]),
+                "group": SeedGroup.from_json(values["group"]) if values.get("group") else None,
             }
         )
 
@@ -143,6 +169,28 @@ class EvaluationConfig:
     columns: Columns = Columns()
     machine: ComputeOptions = ComputeOptions()
     errors: Path | None = None
+    overwrite: bool = False
+    map: Rules = ()
+
+    def __post_init__(self) -> None:
+        self.machine.check()
+        _set_rules(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonConfig:
+    """Compare adapters, or an adapter and a column of predicted labels, on the posts of the table `data`.
+
+    Without `adapters` it is the default one. `predicted_column` is detected where only one adapter is named.
+    `columns.label` is the column of human labels. `disagreements` is the file for the posts on which the predictions
+    differ. `map` are rules for the human labels; see `label_map.Rules`."""
+
+    data: Path
+    adapters: tuple[str, ...] = ()
+    columns: Columns = Columns()
+    predicted_column: str | None = None
+    machine: ComputeOptions = ComputeOptions()
+    disagreements: Path | None = None
     overwrite: bool = False
     map: Rules = ()
 
@@ -285,7 +333,7 @@ def _preprocessing_errors(version: int) -> Iterator[str]:
         yield message.format(value=version, latest=SIMPLIFYING)
 
 
-def _set_rules(config: TrainingConfig | EvaluationConfig | AuditConfig | EstimationConfig) -> None:
+def _set_rules(config: TrainingConfig | EvaluationConfig | ComparisonConfig | AuditConfig | EstimationConfig) -> None:
     """Store the rules of `map` as a tuple of texts. Raises UserInputError for invalid ones."""
     if config.map is not None:
         object.__setattr__(config, "map", rule_list(config.map))
@@ -319,7 +367,8 @@ def from_keywords(config_type: type[ConfigT], keywords: Mapping[str, Any]) -> Co
         if "simplify" in own:
             own["preprocessing"] = Cleaning(_convert("simplify", own.pop("simplify"), False)).version
         keywords = {**(preset_values(str(preset)) if preset else {}), **own}
-    defaults: dict[str, Any] = {item.name: _default(item) for item in fields(config_type)}
+    public = [item for item in fields(config_type) if not item.metadata.get("internal")]
+    defaults: dict[str, Any] = {item.name: _default(item) for item in public}
     places: dict[str, tuple[str, Field[Any]]] = {
         _keyword(part, item): (part, item)
         for part, default in defaults.items()

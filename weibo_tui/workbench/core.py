@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from weibo_tui.datasets.auditing import Audit, audit
 from weibo_tui.datasets.label_map import parse_rules
@@ -28,19 +28,44 @@ from weibo_tui.storage.answers import Answers
 from weibo_tui.storage.database import Database, connect_lazily
 from weibo_tui.storage.entries import OLDEST_FIRST
 from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter, HistoryOrder
-from weibo_tui.storage.runs import Runs
-from weibo_tui.workbench import downloads, evaluation, label_errors, labeling, prediction, pretraining, runs, training
+from weibo_tui.storage.runs import Run, Runs
+from weibo_tui.workbench import (
+    comparison,
+    downloads,
+    evaluation,
+    explanation,
+    faithfulness,
+    label_errors,
+    labeling,
+    prediction,
+    pretraining,
+    runs,
+    seed_trainings,
+    training,
+)
+from weibo_tui.workbench.comparison_result import ComparisonResult
 from weibo_tui.workbench.config import (
     AuditConfig,
+    ComparisonConfig,
     EvaluationConfig,
     LabelingConfig,
     PretrainingConfig,
     TrainingConfig,
     check_output,
 )
+from weibo_tui.workbench.faithfulness import FaithfulnessConfig
+from weibo_tui.workbench.label_errors import LabelErrorSearch
 from weibo_tui.workbench.legacy_project import LegacyProject
 from weibo_tui.workbench.models import ModelLoader
 from weibo_tui.workbench.runs import TrainingSlot
+from weibo_tui.workbench.seeds import (
+    SeedRuns,
+    SeedTraining,
+    group_of,
+    pending_trainings,
+    seed_configs,
+    sibling_configs,
+)
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
@@ -161,18 +186,17 @@ class WorkbenchCore:
     def rename_base(self, old: str, new: str) -> None:
         """Rename a base. Its adapters stay valid, because they refer to it by fingerprint."""
         self.bases.rename(old, new)
-        self._replace("base", old, new)
+        self.models.replace("base", old, new)
 
     def rename_adapter(self, old: str, new: str) -> None:
         """Rename an adapter."""
-        self.adapters.rename(old, new)
-        self._replace("adapter", old, new)
+        self.models.rename_adapter(old, new)
 
     def remove_base(self, name: str) -> None:
         """Delete a base. Raises UserInputError while a training on it is in progress."""
         self._check_unused(name)
         self.bases.remove(name)
-        self._replace("base", name, "")
+        self.models.replace("base", name, "")
 
     def _check_unused(self, base: str) -> None:
         fingerprint = ""
@@ -185,14 +209,7 @@ class WorkbenchCore:
 
     def remove_adapter(self, name: str) -> None:
         """Delete an adapter."""
-        self.adapters.remove(name)
-        self._replace("adapter", name, "")
-
-    def _replace(self, kind: Literal["base", "adapter"], old: str, new: str) -> None:
-        """Drop a removed or renamed model from memory, and `new` takes its place where it was the default."""
-        self.models.evict(bases=kind == "base")
-        if getattr(self.settings, kind) == old:
-            self._save_settings(**{kind: new})
+        self.models.remove_adapter(name)
 
     def _save_settings(self, **changes: str) -> None:
         Settings.save(self.paths, **changes)
@@ -216,6 +233,16 @@ class WorkbenchCore:
 
         yield from prediction.predict(self.models, posts, adapter, get_history, source, machine, window)
 
+    def iter_explain(self, post: str, adapter: str = "", *, shapley: bool = False) -> Events:
+        """Explain the prediction of a post: progress, then an `Explanation`; see `Workbench.explain`."""
+        yield (yield from explanation.iter_explain(self.models, post, adapter, shapley=shapley))
+
+    def iter_self_test(self, config: FaithfulnessConfig) -> Events:
+        """Test how faithful the explanations of an adapter are: progress, then a `FaithfulnessResult`.
+
+        The result is kept in the adapter's card, unless that is bundled."""
+        yield from faithfulness.measure(self.models, config)
+
     def peek(self, path: Path, columns: Columns = Columns(), limit: int = 5) -> Preview:
         """Return how a table of posts will be read, and its first `limit` rows, fast enough to run while typing.
 
@@ -227,26 +254,39 @@ class WorkbenchCore:
         result = yield from audit(config.data, config.columns, config.labels, label_map=parse_rules(config.map))
         yield AuditResult(result)
 
-    def iter_label_errors(self, config: AuditConfig, out: Path, overwrite: bool = False) -> Events:
+    def iter_label_errors(self, search: LabelErrorSearch) -> Events:
         """List the posts of labeled files whose label is probably wrong as CSV: progress, then `FoundLabelErrors`.
 
-        A linear model of the other posts predicts each post; see `engine.label_errors`."""
-        self.check_output(out, overwrite, config.data)
-        yield from label_errors.write_label_errors(config, out, overwrite)
+        A model of the other posts predicts each post; see `engine.label_errors`. The file opens as a labeled file, with
+        the probable labels as predictions and the given ones as human labels."""
+        self.check_output(search.out, search.overwrite, search.audit.data)
+        yield from label_errors.find_label_errors(self.models, search)
 
     def iter_train(self, config: TrainingConfig) -> Events:
         """Train an adapter, and yield events; the last is `RunFinished`.
 
         Posts that are in the sample of an annotated file are left out, because the adapter is measured on these.
 
-        Not iterating is a pause, and closing the iterator stops with a checkpoint. The default adapter stays.
+        Not iterating is a pause, and closing the iterator stops with a checkpoint. The default adapter stays. With
+        several `seeds`, the runs follow each other, and finished ones are not trained again.
 
         >>> from weibo_tui import Hyperparameters, StepDone, TrainingConfig
         >>> config = TrainingConfig((Path("posts.csv"),), "steps", hyper=Hyperparameters(epochs=1, batch_size=16))
         >>> [event.step for event in wb.iter_train(config) if isinstance(event, StepDone)]
         [1, 2]
         """
-        yield from training.train(self.models, self.runs, self.answers, config)
+        train = training.train if config.seeds == 1 else seed_trainings.train_seeds
+        yield from train(self.models, self.runs, self.answers, config)
+
+    def pending_seeds(self, training: TrainingConfig | Run) -> tuple[SeedTraining, ...]:
+        """Return the trainings of several seeds that are not finished yet: those of a config, or of a run's group."""
+        configs = sibling_configs(training) if isinstance(training, Run) else seed_configs(training)
+        return pending_trainings(self.models, self.runs, configs)
+
+    def missing_seeds(self, run_id: str) -> tuple[str, tuple[int, ...]]:
+        """Return the name of the training of several seeds that a run belongs to, and the seeds that it lacks."""
+        group = group_of(self.runs.get(run_id))
+        return ("", ()) if group is None else (group.name, SeedRuns(self.models, self.runs, group).missing)
 
     def iter_check_data(self, config: TrainingConfig) -> Events:
         """Read the files of a training. Raises UserInputError where they cannot be trained on."""
@@ -272,11 +312,15 @@ class WorkbenchCore:
         yield from pretraining.pretrain(self.models, self.runs, config)
 
     def iter_resume(self, run_id: str, name: str = "") -> Events:
-        """Resume an interrupted, stopped or failed run from its checkpoint, exactly. `name` renames its result."""
+        """Resume an interrupted, stopped or failed run from its checkpoint, exactly. `name` renames its result.
+
+        A finished run of several seeds continues with those that are left."""
         run = self.runs.get(run_id)
         if name and name != run.name:
             run = runs.rename(self.models, self.runs, run, name)
-        if run.kind == training.KIND:
+        if run.state == "finished":
+            yield from seed_trainings.train_rest(self.models, self.runs, self.answers, run)
+        elif run.kind == training.KIND:
             yield from training.resume(self.models, self.runs, self.answers, run)
         else:
             yield from pretraining.resume(self.models, self.runs, run)
@@ -297,6 +341,15 @@ class WorkbenchCore:
         """Write the posts that an evaluation predicted wrongly to a CSV file."""
         self.check_output(out, overwrite)
         result.write_errors(out, overwrite)
+
+    def iter_compare(self, config: ComparisonConfig) -> Events:
+        """Compare adapters, or one with a column of predicted labels: progress, then a `ComparisonResult`."""
+        yield from comparison.compare(self.models, config)
+
+    def write_disagreements(self, result: ComparisonResult, out: Path, overwrite: bool = False) -> int:
+        """Write the posts on which the raters of a comparison differ to a CSV file. Return their number."""
+        self.check_output(out, overwrite)
+        return result.write_disagreements(out, overwrite)
 
     def iter_label_file(self, config: LabelingConfig) -> Events:
         """Label a file: progress, then a `LabelingResult`. Continues a killed labeling."""

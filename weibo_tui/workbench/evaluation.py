@@ -20,6 +20,7 @@ from weibo_tui.storage.export import write_csv
 from weibo_tui.text.emoticons import only_emoticons, without_emoticons
 from weibo_tui.workbench.config import EvaluationConfig, check_output
 from weibo_tui.workbench.models import ModelLoader
+from weibo_tui.workbench.score_parts import LENGTHS, PostFiles, length_parts, post_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -129,7 +130,13 @@ def evaluate(models: ModelLoader, config: EvaluationConfig) -> Iterator[object]:
     classifier = models.classifier(adapter, config.machine)
     texts, words = yield from hash_texts(dataset.posts, card.preprocessing)
     score, predictions = yield from score_posts(
-        classifier, dataset.posts, words, dataset.labels, card.labels, failed=len(dataset.skipped)
+        classifier,
+        dataset.posts,
+        words,
+        dataset.labels,
+        card.labels,
+        failed=len(dataset.skipped),
+        files=post_files(dataset, range(len(dataset.posts))),
     )
     if config.errors is not None:
         _write_errors(config.errors, dataset, predictions, config.overwrite)
@@ -156,27 +163,31 @@ def score_posts(
     labels: Sequence[int],
     names: Sequence[str],
     failed: int = 0,
+    files: PostFiles | None = None,
 ) -> Generator[Progress, None, tuple[ScoreCard, Predictions]]:
     """Return the score card of labeled posts, with all three emoticon accuracies, and the predictions.
 
-    `words`, (posts,), are hashes from `text_hashes`: posts that differ only in emoticons and the like count as one in
-    the interval. Unreadable posts are added to `failed` and to no other figure."""
+    `words`, (posts,), are hashes from `hash_texts`: posts that differ only in emoticons and the like count as one in
+    the intervals. Unreadable posts are added to `failed` and to no other figure. Several `files` are scored apart."""
     import numpy as np
 
-    from weibo_tui.engine.metrics import score
+    from weibo_tui.engine.metrics import part_scores, score
 
     actual = np.array(labels, np.int64)
     predictions = yield from predict_probabilities(classifier, posts, len(names), "evaluating")
     readable = predictions.readable
     unreadable = len(posts) - len(readable)
     card = score(actual[readable], predictions.probabilities, names, failed + unreadable, words[readable])
+    rows = (actual[readable], predictions.probabilities.argmax(axis=1), words[readable])
+    lengths = part_scores(LENGTHS, length_parts(posts)[readable], *rows)
+    sources = part_scores(files.names, files.of_posts[readable], *rows) if files and len(files.names) > 1 else ()
     accuracies = {"with": card.accuracy}
     variants = {"without": without_emoticons, "only": only_emoticons}
     for variant, transform in variants.items():
         changed = yield from predict_probabilities(classifier, posts, len(names), f"{variant} emoticons", transform)
         hits = changed.probabilities.argmax(axis=1) == actual[changed.readable]
         accuracies[variant] = float(hits.mean()) if len(hits) else None
-    return replace(card, emoticons=accuracies), predictions
+    return replace(card, emoticons=accuracies, sources=sources, lengths=lengths), predictions
 
 
 def predict_probabilities(

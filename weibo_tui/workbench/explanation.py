@@ -1,26 +1,24 @@
-"""Explanations of predictions with the names of labels, and a self-test of how faithful they are."""
+"""Explanations of predictions with the names of labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_names
-from weibo_tui.progress import Progress
+from weibo_tui.progress import Progress, drain
 from weibo_tui.text.shading import Span, shade
 from weibo_tui.workbench.models import ModelLoader
 
 if TYPE_CHECKING:
     from weibo_tui.engine.explanation import Explanation as EngineExplanation
     from weibo_tui.engine.explanation import UnitWeight
+    from weibo_tui.engine.prediction import Classifier
 
-TOP = 5
-"""Units that the self-test removes."""
-SELF_TEST_POSTS = 200
 MIN_CLAUSES = 4
 """Clauses from which on these are named, rather than single units."""
 
@@ -35,6 +33,17 @@ class ExplainedUnit:
     weight: float
     change: float
     alone: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShapleyUnit:
+    """A unit of a post with its Shapley value, `weight`, and the standard error of it, 0 where it is exact."""
+
+    text: str
+    start: int
+    end: int
+    weight: float
+    error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,8 @@ class Explanation:
     characters, `clauses` runs of them. `curve` are the predictions after every beginning of the post, from no text on,
     `flips` the characters at which the predicted label changes, and `settled` those after which it no longer does.
     `without_emoticons` are the probabilities without any, None for a post that has none or nothing else; `without` are
-    those without all occurrences of a unit that occurs more than once.
+    those without all occurrences of a unit that occurs more than once. `shapley` are the Shapley values of the units,
+    which take more time, where they were asked for.
     """
 
     text: str
@@ -70,6 +80,7 @@ class Explanation:
     settled: int
     without_emoticons: dict[str, float] | None
     without: dict[str, dict[str, float]]
+    shapley: tuple[ShapleyUnit, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `weibo-tui predict --explain --json` adds to a prediction."""
@@ -82,49 +93,66 @@ class Explanation:
             "settled": self.settled,
             "without_emoticons": self.without_emoticons,
             "without": self.without,
+            **({"shapley": [asdict(unit) for unit in self.shapley]} if self.shapley else {}),
         }
 
     @property
-    def strongest(self) -> list[ExplainedUnit]:
-        """The clauses, or in a post with few of them the units, in descending order of the size of their weights."""
-        parts = self.clauses if len(self.clauses) >= MIN_CLAUSES else self.units
+    def shaded(self) -> Sequence[ExplainedUnit | ShapleyUnit]:
+        """The units whose weights are shown in the text: with their Shapley values, where these are known."""
+        return self.shapley or self.units
+
+    @property
+    def strongest(self) -> Sequence[ExplainedUnit | ShapleyUnit]:
+        """The parts that are named, in descending order of the size of their weights: the units with a Shapley value,
+        otherwise the clauses, or in a post with few of them the units."""
+        parts = self.shapley or (self.clauses if len(self.clauses) >= MIN_CLAUSES else self.units)
         return sorted(parts, key=lambda part: -abs(part.weight))
 
     def _repr_html_(self) -> str:
-        spans = [Span(unit.start, unit.end, unit.weight) for unit in self.units]
+        spans = [Span(unit.start, unit.end, unit.weight) for unit in self.shaded]
         return f"<p>{shade(self.text, spans)}</p>"
 
 
-@dataclass(frozen=True, slots=True)
-class FaithfulnessResult:
-    """The last event of a self-test of explanations, over `posts` posts with more than `removed` units.
-
-    `strongest` is by how much the probability of the predicted label falls, on average, without the `removed` units of
-    the largest weights, and `random` without as many random ones (comprehensiveness; DeYoung et al. 2020, "ERASER").
-    """
-
-    adapter: str
-    posts: int
-    removed: int
-    strongest: float
-    random: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields by name."""
-        return asdict(self)
-
-
-def explain(
-    models: ModelLoader, post: str, adapter: str = "", label: str = "", machine: ComputeOptions = ComputeOptions()
-) -> Explanation:
-    """Explain the prediction of a post; see `Workbench.explain`."""
-    from weibo_tui.engine.explanation import explain as explain_post
+def iter_explain(
+    models: ModelLoader,
+    post: str,
+    adapter: str = "",
+    label: str = "",
+    machine: ComputeOptions = ComputeOptions(),
+    shapley: bool = False,
+) -> Generator[Progress, None, Explanation]:
+    """Explain the prediction of a post; see `Workbench.explain`. Posts can be predicted between two events."""
+    from weibo_tui.engine.explanation import iter_explain as explain_post
 
     adapter = models.adapter_name(adapter)
     names = models.adapters.card(adapter).labels
-    index = _explained_label(names, label)
-    found = explain_post(models.classifier(adapter, machine), post, index)
-    return _named(found, post, adapter, names)
+    classifier = models.classifier(adapter, machine)
+    found = yield from explain_post(classifier, post, _explained_label(names, label))
+    explanation = _named(found, post, adapter, names)
+    return (yield from _with_shapley(classifier, explanation)) if shapley else explanation
+
+
+def _with_shapley(classifier: Classifier, explanation: Explanation) -> Generator[Progress, None, Explanation]:
+    """Return an explanation with the Shapley values of its units."""
+    from weibo_tui.engine.explanation import parts_of, shapley_values
+
+    units, label = parts_of(explanation.text), [*explanation.probabilities].index(explanation.label)
+    found = yield from shapley_values(classifier, explanation.text, units, label)
+    values = zip(units, found.values.tolist(), found.errors.tolist(), strict=True)
+    shapley = tuple(ShapleyUnit(unit.text, unit.start, unit.end, value, error) for unit, value, error in values)
+    return replace(explanation, shapley=shapley)
+
+
+def explain(
+    models: ModelLoader,
+    post: str,
+    adapter: str = "",
+    label: str = "",
+    machine: ComputeOptions = ComputeOptions(),
+    shapley: bool = False,
+) -> Explanation:
+    """Explain the prediction of a post at once; see `Workbench.explain`."""
+    return drain(iter_explain(models, post, adapter, label, machine, shapley))
 
 
 def _explained_label(names: Sequence[str], label: str) -> int | None:
@@ -164,27 +192,3 @@ def _named(found: EngineExplanation, post: str, adapter: str, names: Sequence[st
 def _part(found: UnitWeight) -> ExplainedUnit:
     unit = found.unit
     return ExplainedUnit(unit.text, unit.start, unit.end, found.weight, found.change, found.alone)
-
-
-def self_test(
-    models: ModelLoader, posts: Sequence[str], adapter: str = "", machine: ComputeOptions = ComputeOptions()
-) -> Iterator[object]:
-    """Measure how faithful explanations of an adapter are, on the first suitable posts; see `FaithfulnessResult`."""
-    import numpy as np
-
-    from weibo_tui.engine.explanation import removal_effects
-
-    adapter = models.adapter_name(adapter)
-    classifier = models.classifier(adapter, machine)
-    effects: list[tuple[float, float]] = []
-    for post in posts:
-        if len(effects) == SELF_TEST_POSTS:
-            break
-        if (effect := removal_effects(classifier, post, TOP, seed=len(effects))) is not None:
-            effects.append(effect)
-            yield Progress("explaining", len(effects), SELF_TEST_POSTS)
-    if not effects:
-        message = _("No post has more than {number} units. Give longer posts.")
-        raise UserInputError(message.format(number=TOP))
-    strongest, random = np.mean(effects, axis=0).tolist()
-    yield FaithfulnessResult(adapter, len(effects), TOP, strongest, random)

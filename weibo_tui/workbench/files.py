@@ -19,6 +19,7 @@ from weibo_tui.storage.entries import FILE_SOURCE, HistoryFilter, LabeledFile
 from weibo_tui.storage.file_rows import FileRows
 from weibo_tui.storage.row_filters import ALL_ROWS, FILE_ORDER, RowFilter, RowOrder
 from weibo_tui.workbench import blocking, frames
+from weibo_tui.workbench.comparison_result import ComparedPost, ComparisonResult
 from weibo_tui.workbench.core import Events, WorkbenchCore
 from weibo_tui.workbench.file_caches import FileCaches, FileState, ListedFile, is_file
 from weibo_tui.workbench.file_export import ExportedFile
@@ -156,6 +157,15 @@ class FileMethods(WorkbenchCore):
             else:
                 file = step
         return file
+
+    def iter_correct_compared(self, result: ComparisonResult, post: ComparedPost, label: str | None) -> Events:
+        """Give a post of a comparison a human label, None to remove it, as `OpenedFile.correct` does.
+
+        The file is opened if that is needed, with progress. Raise UserInputError where it has changed since."""
+        file = yield from self.iter_opened(result.path, result.options)
+        if post.row > file.info.rows or file.row(post.row).text != post.text:
+            raise UserInputError(_("{path} has changed since. Compare again.").format(path=result.path))
+        file.correct([post.row], label)
 
     def find_path(self, name: frames.FileName) -> Path:
         """Return the path of a file, given by it or by the start of a fingerprint in the list."""

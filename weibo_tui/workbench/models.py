@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
@@ -145,6 +145,22 @@ class ModelLoader:
             if len(self._classifiers) > MAX_CLASSIFIERS:
                 del self._classifiers[next(iter(self._classifiers))]
         return classifier
+
+    def rename_adapter(self, old: str, new: str) -> None:
+        """Rename an adapter. The default adapter stays the default."""
+        self.adapters.rename(old, new)
+        self.replace("adapter", old, new)
+
+    def remove_adapter(self, name: str, successor: str = "") -> None:
+        """Delete an adapter. Where it was the default, `successor` is."""
+        self.adapters.remove(name)
+        self.replace("adapter", name, successor)
+
+    def replace(self, kind: Literal["base", "adapter"], old: str, new: str) -> None:
+        """Drop a removed or renamed model from memory, and `new` takes its place where it was the default."""
+        self.evict(bases=kind == "base")
+        if getattr(self.settings, kind) == old:
+            Settings.save(self.paths, **{kind: new})
 
     def evict(self, *, bases: bool) -> None:
         """Drop all classifiers from memory, and the base too where `bases`."""

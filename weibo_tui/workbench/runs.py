@@ -119,9 +119,10 @@ class RunSession:
         summary: Mapping[str, Any],
         best_epoch: int | None = None,
         score: dict[str, Any] | None = None,
-    ) -> Event:
+    ) -> RunFinished:
         """Record the end of the run with the name and path of its model, and delete the checkpoint."""
-        event = self._record(RunFinished(self.run.id, name, self.run.kind, str(path), best_epoch, score))
+        event = RunFinished(self.run.id, name, self.run.kind, str(path), best_epoch, score)
+        self._record(event)
         self._journal.commit()
         self.end("finished", summary)
         self.checkpoint.unlink(missing_ok=True)

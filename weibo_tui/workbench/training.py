@@ -23,6 +23,7 @@ from weibo_tui.storage.answers import Answers, SampleTexts
 from weibo_tui.storage.runs import Run, Runs
 from weibo_tui.text.emoticons import without_emoticons
 from weibo_tui.text.keys import text_key
+from weibo_tui.workbench.baselines import compare_with_baselines
 from weibo_tui.workbench.config import TrainingConfig
 from weibo_tui.workbench.downloads import download_base
 from weibo_tui.workbench.evaluation import score_posts
@@ -34,7 +35,9 @@ from weibo_tui.workbench.runs import (
     resolved_options,
     run_session,
 )
+from weibo_tui.workbench.score_parts import post_files
 from weibo_tui.workbench.scratch_arrays import array_allocator
+from weibo_tui.workbench.seeds import SeedRuns, seed_runs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,8 +74,11 @@ def train(models: ModelLoader, runs: Runs, answers: Answers, config: TrainingCon
         config = replace(config, base=card.name)
     probes = models.settings.probes if config.probes is None else config.probes
     config = replace(config, base=models.base_name(config.base), probes=probes)
-    last_answer = answers.last_id()
+    seeds = None if config.group is None else SeedRuns(models, runs, config.group)
+    last_answer = answers.last_id() if seeds is None or seeds.last_answer is None else seeds.last_answer
     prepared = yield from _prepare(models, config, answers.sample_texts(last_answer))
+    if seeds is not None:
+        seeds.check_comparable(prepared.dataset.digest, prepared.base.card.fingerprint)
     config = replace(config, machine=resolved_options(prepared.compute), split_seed=config.seed_of_split)
     stored = {
         "plan": config.to_json(),
@@ -82,7 +88,7 @@ def train(models: ModelLoader, runs: Runs, answers: Answers, config: TrainingCon
     }
     run = runs.create(KIND, config.name, stored)
     with runs.lock(run.id), run_session(runs, run, prepared.trainer, config.checkpoint_seconds) as session:
-        yield from _run(models, config, prepared, session)
+        yield from _run(models, runs, config, prepared, session)
 
 
 def resume(models: ModelLoader, runs: Runs, answers: Answers, run: Run) -> Iterator[object]:
@@ -108,7 +114,7 @@ def resume(models: ModelLoader, runs: Runs, answers: Answers, run: Run) -> Itera
             message = _("Base '{base}' has changed since run {run} started. Start a new run.")
             raise UserInputError(message.format(base=config.base, run=run.id))
         with run_session(runs, run, prepared.trainer, config.checkpoint_seconds, resumed=True) as session:
-            yield from _run(models, config, prepared, session)
+            yield from _run(models, runs, config, prepared, session)
 
 
 def load_data(config: TrainingConfig, samples: Sequence[SampleTexts]) -> Generator[Progress, None, Dataset]:
@@ -261,10 +267,12 @@ def _examples(
     from weibo_tui.engine.training import Examples
 
     posts = [dataset.posts[index] for index in indices]
-    encoded = yield from _encode(tokenizer, posts, config)
+    encoded = yield from encode_posts(tokenizer, posts, config.hyper.max_length, config.preprocessing)
     without = None
     if emoticon_free:
-        without = yield from _encode(tokenizer, list(map(without_emoticons, posts)), config)
+        without = yield from encode_posts(
+            tokenizer, list(map(without_emoticons, posts)), config.hyper.max_length, config.preprocessing
+        )
         # A post of emoticons only has no variant without them.
         own = np.arange(len(posts))
         joined = type(encoded).join([encoded, without])
@@ -274,22 +282,23 @@ def _examples(
     return Examples(encoded.take(readable), labels[readable], None if without is None else without.take(readable))
 
 
-def _encode(
-    tokenizer: PostTokenizer, posts: Sequence[str], config: TrainingConfig
+def encode_posts(
+    tokenizer: PostTokenizer, posts: Sequence[str], max_length: int, preprocessing: int
 ) -> Generator[Progress, None, EncodedPosts]:
+    """Return the token ids of posts, with an event after each batch."""
     from weibo_tui.engine.tokenizer import EncodedPosts
 
     parts = []
     for start in range(0, len(posts), ENCODE_BATCH):
         batch = posts[start : start + ENCODE_BATCH]
-        parts.append(tokenizer.encode_posts(batch, config.hyper.max_length, config.preprocessing)[1])
+        parts.append(tokenizer.encode_posts(batch, max_length, preprocessing)[1])
         yield Progress("encoding", start + len(batch), len(posts))
     return EncodedPosts.join(parts)
 
 
 def _encode_probes(tokenizer: PostTokenizer, config: TrainingConfig) -> Generator[Progress, None, EncodedPosts]:
     probes = config.probes or ()
-    encoded = yield from _encode(tokenizer, probes, config)
+    encoded = yield from encode_posts(tokenizer, probes, config.hyper.max_length, config.preprocessing)
     for post, tokens in zip(probes, encoded.num_content_tokens, strict=True):
         if not tokens:
             raise UserInputError(_("Probe post '{post}' has no text after cleaning. Remove it.").format(post=post))
@@ -297,7 +306,7 @@ def _encode_probes(tokenizer: PostTokenizer, config: TrainingConfig) -> Generato
 
 
 def _run(
-    models: ModelLoader, config: TrainingConfig, prepared: PreparedTraining, session: RunSession
+    models: ModelLoader, runs: Runs, config: TrainingConfig, prepared: PreparedTraining, session: RunSession
 ) -> Iterator[Event]:
     import numpy as np
 
@@ -330,8 +339,16 @@ def _run(
     training_texts = np.concatenate([texts[split.train], texts[split.validation]])
     card = models.adapters.save(trainer.adapter, card, config.overwrite, training_texts)
     best_epoch, score = trainer.state.best_epoch, card.score
-    summary = {"best_epoch": best_epoch, "score": score}
-    yield session.finish(card.name, models.adapters.path(card.name), summary, best_epoch, score)
+    summary = {"best_epoch": best_epoch, "validation_f1": trainer.state.best_f1, "score": score}
+    finished = session.finish(card.name, models.adapters.path(card.name), summary, best_epoch, score)
+    if config.group is not None:
+        with seed_runs(models, runs, config.group) as seeds:
+            # Of the plan, because a resume may have set it for the run's own adapter.
+            kept = seeds.complete(bool(session.run.plan["plan"]["overwrite"]))
+        if kept is not None:
+            path = str(models.adapters.path(kept.name))
+            finished = replace(finished, name=kept.name, path=path, score=kept.score)
+    yield finished
 
 
 def _evaluate(
@@ -361,10 +378,17 @@ def _evaluate(
         preprocessing=config.preprocessing,
         temperature=fit_temperature(logits, held_out.labels),
     )
-    posts = [dataset.posts[index] for index in split.test]
-    score, _predictions = yield from score_posts(
-        classifier, posts, words, [dataset.labels[index] for index in split.test], dataset.names
+    score, predictions = yield from score_posts(
+        classifier,
+        [dataset.posts[index] for index in split.test],
+        words,
+        [dataset.labels[index] for index in split.test],
+        dataset.names,
+        files=post_files(dataset, split.test),
     )
+    if config.baselines:
+        baselines = yield from compare_with_baselines(dataset, split, config.preprocessing, predictions, words)
+        score = replace(score, baselines=baselines)
     shape = trainer.adapter.config
     return AdapterCard(
         name=config.name,

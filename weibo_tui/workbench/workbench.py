@@ -21,8 +21,10 @@ from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.storage.history import EVERYTHING, HistoryFilter
 from weibo_tui.workbench import blocking, downloads, explanation, frames, prediction, training
 from weibo_tui.workbench.annotations import AnnotationMethods
+from weibo_tui.workbench.comparison_result import ComparisonResult
 from weibo_tui.workbench.config import (
     AuditConfig,
+    ComparisonConfig,
     EvaluationConfig,
     LabelingConfig,
     PretrainingConfig,
@@ -32,6 +34,7 @@ from weibo_tui.workbench.config import (
 from weibo_tui.workbench.core import AuditResult, Events, ImportResult
 from weibo_tui.workbench.evaluation import EvaluationResult
 from weibo_tui.workbench.explanation import Explanation
+from weibo_tui.workbench.faithfulness import FaithfulnessConfig, FaithfulnessResult
 from weibo_tui.workbench.frames import FileName, LabeledData, to_path
 from weibo_tui.workbench.labeled_files import LabeledFileMethods
 from weibo_tui.workbench.labeling import LabelingResult
@@ -127,19 +130,48 @@ class Workbench(AnnotationMethods, LabeledFileMethods):
         return Prediction.from_analysis(analysis)
 
     def explain(
-        self, post: str, adapter: str = "", *, label: str = "", machine: ComputeOptions = ComputeOptions()
+        self,
+        post: str,
+        adapter: str = "",
+        *,
+        label: str = "",
+        shapley: bool = False,
+        machine: ComputeOptions = ComputeOptions(),
     ) -> Explanation:
         """Explain the prediction of a post: the weight of each of its parts, and the prediction after each beginning.
 
         `label` is the label to explain: by default `positive` or the second of two labels, otherwise the predicted one.
-        In a notebook, the result is the shaded post.
+        `shapley` adds the Shapley values of the parts, which take more time. In a notebook, the result is the shaded
+        post.
 
         >>> explanation = wb.explain("今天的面真好吃")
         >>> explanation.predicted, explanation.label, len(explanation.curve)
         ('positive', 'positive', 8)
         """
         with blocking.translate_errors():
-            return explanation.explain(self.models, post, adapter, label, machine)
+            return explanation.explain(self.models, post, adapter, label, machine, shapley)
+
+    def self_test(
+        self,
+        data: LabeledData,
+        adapter: str = "",
+        *,
+        text_column: str | None = None,
+        encoding: str | None = None,
+        machine: ComputeOptions = ComputeOptions(),
+        progress: bool = True,
+    ) -> FaithfulnessResult:
+        """Test how faithful the explanations of an adapter are, on the posts of files or of a DataFrame.
+
+        The result is kept in the adapter's card, unless that is bundled.
+
+        >>> result = wb.self_test("posts.csv")
+        >>> result.posts, result.strongest > result.random
+        (40, True)
+        """
+        with frames.labeled_files(data) as files:
+            config = FaithfulnessConfig(files, adapter, Columns(text_column, None, encoding), machine)
+            return blocking.run(self.iter_self_test(config), FaithfulnessResult, progress)
 
     def _predict_many(
         self,
@@ -241,8 +273,8 @@ class Workbench(AnnotationMethods, LabeledFileMethods):
         >>> card = wb.evaluate(texts=["今天的面真好吃", "服务太差了"], labels=["positive", "negative"])
         >>> card.n, card.accuracy
         (2, 1.0)
-        >>> sorted(card.to_dict())[:3]
-        ['accuracy', 'accuracy_ci', 'brier']
+        >>> list(card.to_dict())[:4]
+        ['n', 'failed', 'accuracy', 'accuracy_ci']
         """
         if texts is None and labels is None and data is not None:
             source = frames.labeled_files(data)
@@ -258,6 +290,50 @@ class Workbench(AnnotationMethods, LabeledFileMethods):
         if result.warning:
             warnings.warn(result.warning, UserWarning, stacklevel=2)
         return result.score
+
+    def compare(
+        self,
+        data: FileName | pd.DataFrame,
+        adapters: Sequence[str] = (),
+        *,
+        predicted_column: str | None = None,
+        text_column: str | None = None,
+        label_column: str | None = None,
+        encoding: str | None = None,
+        disagreements: FileName | None = None,
+        overwrite: bool = False,
+        map: Rules = (),  # noqa: A002 - as the option
+        machine: ComputeOptions = ComputeOptions(),
+        progress: bool = True,
+    ) -> ComparisonResult:
+        """Compare adapters, or one and a column of predicted labels, on the posts of a table or a DataFrame.
+
+        With human labels: the score of each, and the difference of each two with its interval and McNemar's test.
+        Without: only how often they agree. Only labels that all have are compared. `disagreements` is a CSV file for
+        the posts on which the predictions differ. Warns where an adapter was trained on some of the posts.
+
+        >>> import pandas as pd
+        >>> labels = ["positive", "negative", "negative"]
+        >>> frame = pd.DataFrame({"text": ["真好吃", "太差了", "再也不来"], "label": labels, "predicted": labels})
+        >>> result = wb.compare(frame)
+        >>> [rater.kind for rater in result.raters], result.pairs[0].agreement.n
+        (['adapter', 'column'], 3)
+        """
+        with frames.labeled_files(data) as (path, *_others):
+            config = ComparisonConfig(
+                data=path,
+                adapters=tuple(adapters),
+                columns=Columns(text_column, label_column, encoding),
+                predicted_column=predicted_column,
+                machine=machine,
+                disagreements=None if disagreements is None else to_path(disagreements),
+                overwrite=overwrite,
+                map=map,
+            )
+            result = blocking.run(self.iter_compare(config), ComparisonResult, progress)
+        for warning in result.warnings:
+            warnings.warn(warning, UserWarning, stacklevel=2)
+        return result
 
     @overload
     def label_file(

@@ -71,8 +71,10 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     class Opened(Message):
         """Enter or a click on the cursor chose a cell."""
 
-    def __init__(self) -> None:
+    def __init__(self, corner: str = "") -> None:
+        """`corner` says what rows and columns are, by default actual and predicted labels."""
         super().__init__()
+        self._corner = corner
         self._labels: Sequence[str] = ()
         self._names: list[str] = []
         self._counts: Sequence[Sequence[int]] = ()
@@ -95,8 +97,23 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     # ---- measures
 
     @property
+    def _corner_text(self) -> str:
+        return self._corner or _("actual ↓ pred. →")
+
+    @property
+    def full_width(self) -> int:
+        """The width in which all columns are in view."""
+        name = min(max(self._longest_name, cell_len(self._corner_text)), _MAX_NAME_WIDTH) + 1
+        return name + len(self._names) * max(_MIN_WIDTH, self._max_digits + 3)
+
+    @property
+    def full_height(self) -> int:
+        """The height in which all rows are in view."""
+        return len(self._names) + 1
+
+    @property
     def _name_width(self) -> int:
-        longest = max(self._longest_name, cell_len(_corner()))
+        longest = max(self._longest_name, cell_len(self._corner_text))
         return min(longest, _MAX_NAME_WIDTH, max(10, self.size.width // 3)) + 1
 
     @property
@@ -130,7 +147,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         row = y - 1 + self.scroll_offset.y
         if y and row >= len(self._names):
             return Strip.blank(self.size.width, style)
-        name = self._row_name(self._names[row] if y else _corner(), row == self.cursor.y and y > 0)
+        name = self._row_name(self._names[row] if y else self._corner_text, row == self.cursor.y and y > 0)
         width, cell, left = self.size.width - self._name_width, self._cell_width, self.scroll_offset.x
         columns = range(left // cell, min(len(self._names), (left + width) // cell + 1))
         cells = Strip(self._row(row, columns) if y else self._header(columns)).crop(left % cell, left % cell + width)
@@ -196,7 +213,3 @@ def _most_frequent_error(counts: Sequence[Sequence[int]]) -> Offset:
     errors = [(count, -y, -x) for y, row in enumerate(counts) for x, count in enumerate(row) if x != y and count]
     _count, y, x = max(errors, default=(0, 0, 0))
     return Offset(-x, -y)
-
-
-def _corner() -> str:
-    return _("actual ↓ pred. →")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from rich.cells import cell_len
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
@@ -14,6 +14,9 @@ from textual.widgets import Static
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.formatting import bar, label_color, label_content, post_content, safe_content, safe_line
 from weibo_tui.app.keymap import bindings
+from weibo_tui.app.services.explanations import ExplainedPost
+from weibo_tui.app.widgets.explanation import ExplainedPane, legend_lines, post_lines, reason_lines
+from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
 from weibo_tui.app.widgets.line_list import LineList
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_, ngettext
@@ -21,6 +24,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.text.terminal import truncate_cells
 from weibo_tui.workbench import EvaluatedPost, EvaluationResult
+from weibo_tui.workbench.explanation import Explanation
 
 PAGE = 200
 """Posts that are loaded at a time."""
@@ -69,7 +73,8 @@ class CellPostsScreen(FormScreen[None]):
     """A list of posts, with the one under the cursor next to it where there is room."""
 
     HELP_TEXT = N_(
-        "Posts with one actual and one predicted label, most confident first. Enter opens a post, c copies it."
+        "Posts with one actual and one predicted label, most confident first. Enter opens a post, w explains it, c "
+        "copies it."
     )
     BINDINGS = bindings("post")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-wide")]  # noqa: RUF012 - as Textual declares it
@@ -84,7 +89,7 @@ class CellPostsScreen(FormScreen[None]):
 
     def __init__(self, result: EvaluationResult, label: str, predicted: str) -> None:
         super().__init__()
-        self._score = result.score
+        self._score, self._adapter = result.score, result.adapter
         self._label, self._predicted = label, predicted
         self._posts: Iterator[EvaluatedPost] = result.posts(label, predicted)
         self._fetching = False
@@ -95,7 +100,7 @@ class CellPostsScreen(FormScreen[None]):
         yield Static(Content(" · ").join(cell_title(self._label, self._predicted, labels, count)), classes="title")
         with Horizontal():
             yield PostList()
-            yield PostDetails()
+            yield PostDetails(self._adapter)
 
     def on_mount(self) -> None:
         self._fetch()
@@ -120,26 +125,42 @@ class CellPostsScreen(FormScreen[None]):
 
     def on_line_list_opened(self) -> None:
         if (post := self.query_one(PostList).post) is not None:
-            self.app.push_screen(PostScreen(post, self._score.labels))
+            self.app.push_screen(PostScreen(post, self._score.labels, self._adapter))
 
     def action_copy(self) -> None:
         if (post := self.query_one(PostList).post) is not None:
             copy_post(self, post)
 
+    def action_explain(self) -> None:
+        if (post := self.query_one(PostList).post) is not None:
+            self.app.push_screen(ExplanationScreen(ExplainedPost(post.text, self._adapter), self._turn))
+
+    def _turn(self, step: int) -> ExplainedPost | None:
+        """Go to the next post in a direction, among those that are loaded."""
+        posts = self.query_one(PostList)
+        place = posts.cursor + step
+        if not 0 <= place < len(posts.posts):
+            return None
+        posts.cursor = place
+        return ExplainedPost(posts.posts[place].text, self._adapter)
+
 
 class PostScreen(FormScreen[None]):
     """A single post in full."""
 
-    HELP_TEXT = N_("One full post with the probability of each label. The arrow keys scroll it, c copies it.")
+    HELP_TEXT = N_(
+        "One full post with the probability of each label. The arrow keys scroll it, w explains it, c copies it."
+    )
     BINDINGS = bindings("post")
 
-    def __init__(self, post: EvaluatedPost, labels: tuple[str, ...]) -> None:
+    def __init__(self, post: EvaluatedPost, labels: tuple[str, ...], adapter: str) -> None:
         super().__init__()
         self._post = post
         self._labels = labels
+        self._adapter = adapter
 
     def compose_body(self) -> Iterable[Widget]:
-        yield PostDetails()
+        yield PostDetails(self._adapter)
 
     def on_mount(self) -> None:
         self.query_one(PostDetails).show(self._post, self._labels)
@@ -147,23 +168,40 @@ class PostScreen(FormScreen[None]):
     def action_copy(self) -> None:
         copy_post(self, self._post)
 
+    def action_explain(self) -> None:
+        post = ExplainedPost(self._post.text, self._adapter)
+        self.app.push_screen(ExplanationScreen(post, lambda _step: None))
 
-class PostDetails(VerticalScroll):
-    """A post, its probabilities, and its file and row."""
+
+class PostDetails(ExplainedPane):
+    """A post with its explanation, its probabilities, and its file and row."""
 
     DEFAULT_CSS = """
     PostDetails { padding: 1 2; scrollbar-size-vertical: 1; }
     PostDetails Static { height: auto; }
     """
 
+    def __init__(self, adapter: str) -> None:
+        super().__init__()
+        self._adapter = adapter
+        self._post: EvaluatedPost | None = None
+        self._labels: tuple[str, ...] = ()
+
     def compose(self) -> Iterable[Widget]:
         yield Static()
 
     def show(self, post: EvaluatedPost | None, labels: tuple[str, ...]) -> None:
         """Show a post from its top, or nothing."""
-        text = ResponsiveText(lambda width: _lines(post, labels, width)) if post is not None else ""
-        self.query_one(Static).update(text)
+        self._post, self._labels = post, labels
+        self.explain(None if post is None or not self.display else ExplainedPost(post.text, self._adapter))
+        self.show_explanation()
         self.scroll_home(animate=False)
+
+    def show_explanation(self) -> None:
+        """Show the post in view, with its explanation if that is known."""
+        post, labels, explanation = self._post, self._labels, self.explanation
+        text = ResponsiveText(lambda width: _lines(post, labels, explanation, width)) if post is not None else ""
+        self.query_one(Static).update(text)
 
 
 def cell_title(label: str, predicted: str, labels: Sequence[str], count: int) -> list[Content]:
@@ -181,14 +219,23 @@ def copy_post(screen: FormScreen[None], post: EvaluatedPost) -> None:
     screen.show_message(_("Copied the post."), "success")
 
 
-def _lines(post: EvaluatedPost, labels: tuple[str, ...], width: int) -> Iterator[Content]:
-    yield from post_content(post.text[:MAX_CHARACTERS]).wrap(width)
+def _lines(
+    post: EvaluatedPost, labels: tuple[str, ...], explanation: Explanation | None, width: int
+) -> Iterator[Content]:
+    if explanation is not None:
+        yield from post_lines(explanation, width)
+    else:
+        yield from post_content(post.text[:MAX_CHARACTERS]).wrap(width)
     if (rest := len(post.text) - MAX_CHARACTERS) > 0:
         more = _("… and {n} more characters. Copy the post to get all of it.").format(n=f"{rest:,}")
         yield from Content.styled(more, "$text-muted").wrap(width)
     yield Content("")
     yield from _share_lines(post, labels, width)
     yield Content("")
+    if explanation is not None:
+        yield from reason_lines(explanation, width)
+        yield from legend_lines(explanation, width)
+        yield Content("")
     place = _("{path}, row {row}").format(path=post.path, row=f"{post.row:,}")
     yield from safe_line(place, "$text-muted").wrap(width)
 

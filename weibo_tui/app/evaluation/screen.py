@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len
-from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
@@ -14,18 +13,20 @@ from textual.widgets import Static
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
 from weibo_tui.app.evaluation.posts_screen import CellPostsScreen, cell_title
+from weibo_tui.app.evaluation.result_view import ResultView
 from weibo_tui.app.explanation import in_app_terms
 from weibo_tui.app.formatting import bar, safe_content
+from weibo_tui.app.forms.document_export import export_document
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
-from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.display_names import display_name
 from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.labels import label_notes
 from weibo_tui.presentation.numbers import duration, percent
+from weibo_tui.presentation.publication.evaluation import evaluation_document
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
@@ -106,26 +107,22 @@ class EvaluationScreen(FormScreen[None]):
 
     HELP_TEXT = N_(
         "An evaluation compares an adapter's predictions with the labels of a file: on the posts as they "
-        "are, without emoticons, and on the emoticons only. Esc leaves the screen; the evaluation continues."
+        "are, without emoticons, and on the emoticons only. n and p turn the pages of the result. Esc leaves "
+        "the screen; the evaluation continues.\n\n"
+        "Accuracy by confidence: on the dashed line, a model is right as often as it is confident. The lines are 95% "
+        "intervals. Error rate by share answered: the errors if only the most confident posts are answered. ◆ marks "
+        "the confidence from which on 90, 95, 98 or 99% are correct."
     )
     BINDINGS = bindings("evaluation")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (124, "-wide")]  # noqa: RUF012 - as Textual declares it
     DEFAULT_CSS = """
     EvaluationScreen {
         .title { height: auto; padding: 0 1; background: $panel; text-style: bold; }
         .notes { height: auto; padding: 1 1 0 1; }
         .notes.-empty { display: none; }
         #work { height: auto; padding: 1 1; }
-        #result { height: 1fr; display: none; scrollbar-size-vertical: 1; }
-        #cells { height: auto; padding: 1 1 0 1; }
-        #cell { height: auto; padding: 1 0; color: $text-muted; }
-        ConfusionMatrix { max-height: 60vh; }
-        ScoreView { padding: 0 1; }
+        ResultView { height: 1fr; display: none; }
         &.-done #work { display: none; }
-        &.-done #result { display: block; }
-        &.-wide #result { layout: horizontal; }
-        &.-wide #cells { width: 1fr; }
-        &.-wide ScoreView { width: 76; padding: 1; }
+        &.-done ResultView { display: block; }
     }
     """
 
@@ -134,22 +131,19 @@ class EvaluationScreen(FormScreen[None]):
         self.evaluation = evaluation
 
     def compose_body(self) -> Iterable[Widget]:
-        yield Static(safe_content(self.evaluation.title), classes="title")
+        yield Static(classes="title")
         yield Static(classes="notes")
         yield Static(id="work")
-        with VerticalScroll(id="result"):
-            with Vertical(id="cells"):
-                yield ConfusionMatrix()
-                yield Static(id="cell")
-            yield ScoreView(unseen=False)
+        yield ResultView()
 
     def on_mount(self) -> None:
         self.update()
 
     def update(self) -> None:
         """Show the current state of the evaluation."""
-        if not self.query(ScoreView):
+        if not self.query(ConfusionMatrix):
             return  # not composed yet
+        self._show_title()
         notes = self._notes()
         self.query_one(".notes", Static).update(notes)
         self.query_one(".notes", Static).set_class(not notes, "-empty")
@@ -159,11 +153,21 @@ class EvaluationScreen(FormScreen[None]):
             self.query_one("#work", Static).update(ResponsiveText(self.evaluation.lines))
         elif not self.has_class("-done"):
             self.add_class("-done")
-            # Without its own matrix: the one next to it has cells to open.
-            self.query_one(ScoreView).show({**result.score.to_dict(), "confusion": ()})
-            matrix = self.query_one(ConfusionMatrix)
-            matrix.show(result.score.labels, result.score.confusion)
-            matrix.focus()
+            self.query_one(ResultView).show(result.score)
+
+    def _show_title(self) -> None:
+        """Show the title, with the number of the page if there are several."""
+        view = self.query_one(ResultView)
+        page = f"  {view.page + 1}/{len(view.pages)}" if len(view.pages) > 1 else ""
+        title = Content.assemble(safe_content(self.evaluation.title), (page, "$text-muted"))
+        self.query_one(".title", Static).update(title)
+
+    def on_result_view_turned(self) -> None:
+        self._show_title()
+        self.refresh_bindings()
+
+    def action_turn(self, by: int) -> None:
+        self.query_one(ResultView).turn(by)
 
     def _notes(self) -> Content:
         result, job = self.evaluation.result, self.evaluation.job
@@ -202,7 +206,9 @@ class EvaluationScreen(FormScreen[None]):
         result = self.evaluation.result
         if action == "stop":
             return self.evaluation.job.outcome is None
-        if action == "write":
+        if action == "turn":
+            return len(self.query_one(ResultView).pages) > 1
+        if action in ("export", "write"):
             return result is not None and bool(result.score.n)
         return True
 
@@ -210,6 +216,27 @@ class EvaluationScreen(FormScreen[None]):
         self.evaluation.job.stop()
         self.app.wake_workers()
         self.update()
+
+    def action_compare(self) -> None:
+        self.run_task(self._compare(), group="compare", exclusive=True)
+
+    async def _compare(self) -> None:
+        """Ask for a comparison of this adapter with others on the same file, and start it."""
+        config = self.evaluation.config
+        job = await self.app.open_comparison_form([config.adapter], config.data[0], self.app)
+        if job is not None:
+            self.app.start_job(job)
+
+    def action_export(self) -> None:
+        self.run_task(self._export(), group="write", exclusive=True)
+
+    async def _export(self) -> None:
+        result, config = self.evaluation.result, self.evaluation.config
+        assert result is not None  # otherwise the key does not work
+        document = evaluation_document(result, config.data)
+        path = await export_document(self.app, document, f"{config.adapter}-score.html", config.data)
+        if path is not None:
+            self.show_message(_("Written: {path}").format(path=path), "success")
 
     def action_write(self) -> None:
         self.run_task(self._write(), group="write", exclusive=True)

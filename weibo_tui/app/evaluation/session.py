@@ -1,13 +1,17 @@
-"""The evaluations of this session: starts them, follows their jobs, and opens their screens."""
+"""The evaluations and comparisons of this session: starts them, follows their jobs, and opens their screens."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from textual.message_pump import MessagePump
 
 from weibo_tui.app.base import BaseApp
 from weibo_tui.app.dialogs import ChoiceDialog
+from weibo_tui.app.evaluation.comparison_form import ComparisonForm
+from weibo_tui.app.evaluation.comparison_screen import Comparison, ComparisonScreen
 from weibo_tui.app.evaluation.form import EvaluationForm
 from weibo_tui.app.evaluation.screen import Evaluation, EvaluationScreen
 from weibo_tui.app.explanation import user_message
@@ -16,7 +20,9 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
 
 MAX_EVALUATIONS = 5
-"""Evaluations in memory, each with its posts."""
+"""Evaluations and comparisons in memory, each with its posts."""
+
+Item: TypeAlias = Evaluation | Comparison
 
 
 class EvaluationSession:
@@ -24,11 +30,14 @@ class EvaluationSession:
 
     def __init__(self, app: BaseApp) -> None:
         self._app = app
-        self.items: list[Evaluation] = []
-        """The last evaluations, the newest last."""
-        self._screen: EvaluationScreen | None = None
+        self.items: list[Item] = []
+        """The last evaluations and comparisons, the newest last."""
+        self._opened: Item | None = None
+        self._screen: EvaluationScreen | ComparisonScreen | None = None
+        """The screen of `_opened`."""
         self._form_values: dict[str, Any] = {}
-        """Texts of the form when it was used last."""
+        self._comparison_values: dict[str, Any] = {}
+        """Texts of the forms when they were used last."""
 
     async def open_form(self, card: AdapterCard, owner: MessagePump) -> Job | None:
         """Ask for an evaluation and open its screen. Return its job, not started, or None if the form was closed."""
@@ -36,12 +45,28 @@ class EvaluationSession:
         if config is None:
             return None
         job = Job("evaluate", config.adapter, lambda wb: wb.iter_evaluate(config), owner, adapter=config.adapter)
-        self.items = [*self.items, Evaluation(config, job)][-MAX_EVALUATIONS:]
-        self.open(self.items[-1])
+        self._add(Evaluation(config, job))
         return job
 
+    async def open_comparison_form(self, adapters: Sequence[str], data: Path | None, owner: MessagePump) -> Job | None:
+        """Ask for a comparison and open its screen. Return its job, not started, or None if the form was closed."""
+        if data is not None:
+            self._comparison_values["file"] = str(data)
+        config = await self._app.push_screen_wait(ComparisonForm(adapters, self._comparison_values))
+        if config is None:
+            return None
+        first, *others = config.adapters or ("",)
+        title = config.data.name
+        job = Job("compare", title, lambda wb: wb.iter_compare(config), owner, "", first, tuple(others))
+        self._add(Comparison(config, job))
+        return job
+
+    def _add(self, item: Item) -> None:
+        self.items = [*self.items, item][-MAX_EVALUATIONS:]
+        self.open(item)
+
     async def open_past(self) -> None:
-        """Open an evaluation again. Ask which one if there are several."""
+        """Open an evaluation or a comparison again. Ask which one if there are several."""
         newest_first = self.items[::-1]
         choice = "0"
         if len(newest_first) > 1:
@@ -50,26 +75,27 @@ class EvaluationSession:
         if choice:
             self.open(newest_first[int(choice)])
 
-    def open(self, evaluation: Evaluation) -> None:
-        """Open the screen of an evaluation."""
-        self._screen = EvaluationScreen(evaluation)
+    def open(self, item: Item) -> None:
+        """Open the screen of an evaluation or a comparison."""
+        self._opened = item
+        self._screen = EvaluationScreen(item) if isinstance(item, Evaluation) else ComparisonScreen(item)
         self._app.push_screen(self._screen)
 
     def update(self, message: JobProgress) -> None:
-        """Process the events of a job, if it is an evaluation."""
-        if (evaluation := self._find(message.job)) is not None:
-            evaluation.update(message.events)
-            self._refresh_screen(evaluation)
+        """Process the events of a job, if it is one of these."""
+        if (item := self._find(message.job)) is not None:
+            item.update(message.events)
+            self._refresh_screen(item)
 
     def finish(self, message: JobFinished) -> None:
-        """Process the end of a job, if it is an evaluation."""
-        if (evaluation := self._find(message.job)) is not None:
-            evaluation.problem = user_message(message.error) if message.error is not None else ""
-            self._refresh_screen(evaluation)
+        """Process the end of a job, if it is one of these."""
+        if (item := self._find(message.job)) is not None:
+            item.problem = user_message(message.error) if message.error is not None else ""
+            self._refresh_screen(item)
 
-    def _find(self, job: Job) -> Evaluation | None:
-        return next((evaluation for evaluation in self.items if evaluation.job is job), None)
+    def _find(self, job: Job) -> Item | None:
+        return next((item for item in self.items if item.job is job), None)
 
-    def _refresh_screen(self, evaluation: Evaluation) -> None:
-        if self._screen is not None and self._screen.is_running and self._screen.evaluation is evaluation:
+    def _refresh_screen(self, item: Item) -> None:
+        if self._screen is not None and self._screen.is_running and self._opened is item:
             self._screen.update()

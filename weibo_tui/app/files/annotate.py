@@ -16,9 +16,9 @@ from weibo_tui.app.base import FormScreen
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.files.annotation_lines import answer_line, progress_parts
 from weibo_tui.app.files.guideline import GuidelineDialog
-from weibo_tui.app.files.tables import paragraph_lines
 from weibo_tui.app.formatting import post_content, safe_content, safe_line, wrap_parts
 from weibo_tui.app.keymap import bindings, first_key
+from weibo_tui.app.widgets.figure_table import paragraph_lines
 from weibo_tui.app.widgets.label_keys import LabelKeys, pressed_digit
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.datasets.answers import CANNOT_TELL

@@ -219,6 +219,13 @@ class FileBrowser(RowBrowser[FileRow, RowOrder, int]):
         self.table.columns = file_columns(info, others, below, self.filter.distinct)
         if isinstance(self.details, FileRowDetails):
             self.details.labels, self.details.uncertain_below = info.labels, below
+            self.details.adapter = self._explaining_adapter(info)
+
+    def _explaining_adapter(self, info: FileInfo) -> str:
+        """Return the adapter of the file's predictions if it is installed, otherwise the default one."""
+        catalog = get_app(self).catalog
+        installed = {card.name for card in catalog.adapters}
+        return info.adapter if info.adapter in installed else catalog.adapter
 
     def prefetch(self) -> None:
         table = self.table

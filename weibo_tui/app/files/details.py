@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from textual.content import Content
 
 from weibo_tui.app.files.columns import human_content, prediction_content
-from weibo_tui.app.formatting import bar, label_color, safe_content
+from weibo_tui.app.formatting import bar, label_color, safe_content, safe_line
 from weibo_tui.app.keymap import bindings
+from weibo_tui.app.services.explanations import ExplainedPost
 from weibo_tui.app.widgets.columns import Pattern
 from weibo_tui.app.widgets.description_list import DescriptionItem
 from weibo_tui.app.widgets.details_pane import BAR_CELLS, DetailsPane, line_item, post_items, share_item
@@ -28,7 +29,8 @@ _PURPOSES = {"sample": N_("random sample"), "teach": N_("for training"), "correc
 
 
 class FileRowDetails(DetailsPane[FileRow]):
-    """One row in full. `labels` are those of the file in order, `uncertain_below` is the confidence threshold."""
+    """One row in full. `labels` are those of the file in order, `uncertain_below` is the confidence threshold, and
+    `adapter` explains the post."""
 
     BINDINGS = bindings("file_details")
     HELP_TEXT = N_("The full post, its labels and all cells of the row. The arrow keys, PgUp and PgDn scroll.")
@@ -37,6 +39,10 @@ class FileRowDetails(DetailsPane[FileRow]):
         super().__init__()
         self.labels = labels
         self.uncertain_below = uncertain_below
+        self.adapter = ""
+
+    def explained_post(self, row: FileRow) -> ExplainedPost | None:
+        return ExplainedPost(row.text, self.adapter) if self.adapter and row.text.strip() else None
 
     def items(self, row: FileRow, pattern: Pattern) -> Iterator[DescriptionItem]:
         uncertain = row.confidence is not None and row.confidence < self.uncertain_below
@@ -53,12 +59,14 @@ class FileRowDetails(DetailsPane[FileRow]):
             yield line_item(Content.styled(_("uncertain: below the confidence threshold"), "$text-warning"))
         yield from self._human_items(row)
         yield line_item()
-        yield from post_items(row.text, pattern)
+        yield from post_items(row.text, pattern, self.explanation)
         yield line_item()
         if row.probabilities:
             for label, share in sorted(row.probabilities.items(), key=lambda pair: -pair[1]):
                 yield share_item(label, self.labels, share, confidence(share, uncertain and label == row.predicted))
             yield line_item()
+        if self.explanation is not None:
+            yield DescriptionItem(_("explained with"), safe_line(self.adapter))
         yield DescriptionItem(_("row"), Content(f"{row.number:,}"))
         if row.count > 1:
             yield DescriptionItem(_("same text"), Content(_("{count:,} rows").format(count=row.count)))

@@ -14,10 +14,10 @@ from textual.widgets import Static
 
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.explanation import in_app_terms, user_message
-from weibo_tui.app.files.tables import paragraph_lines
 from weibo_tui.app.formatting import safe_line
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress, Kind
 from weibo_tui.app.services.worker import WorkerThread
+from weibo_tui.app.widgets.figure_table import paragraph_lines
 from weibo_tui.app.widgets.job_progress import JobLine
 from weibo_tui.app.widgets.line_list import LineList
 from weibo_tui.app.widgets.responsive_text import ResponsiveText

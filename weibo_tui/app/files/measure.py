@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from weibo_tui.app.files.figures import FigureLine, FigureList, FiguresScreen, paragraphs
-from weibo_tui.app.files.tables import Column, Table
 from weibo_tui.app.formatting import safe_line
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.plot.intervals import interval_bar
+from weibo_tui.app.widgets.figure_table import Column, Table
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.measurements import measurement_notes

@@ -12,9 +12,9 @@ from textual.content import Content
 
 from weibo_tui.app.files.figures import BLANK, FigureLine, Layout, paragraphs
 from weibo_tui.app.files.share_lines import label_lines, window_lines
-from weibo_tui.app.files.tables import Column, Table
 from weibo_tui.app.formatting import bar, label_color, safe_line
 from weibo_tui.app.plot.timeline import Step, TimelineDay
+from weibo_tui.app.widgets.figure_table import Column, Table
 from weibo_tui.datasets.windows import DAY
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _

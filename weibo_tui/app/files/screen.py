@@ -136,9 +136,9 @@ class FilesScreen(MainScreen):
             self._show_list()
 
     def action_stop(self) -> None:
-        """Stop the export, or reading the last file."""
-        if self.view.is_exporting:
-            self.view.stop_export()
+        """Stop the export or the search for wrong labels, or reading the last file."""
+        if self.view.is_working:
+            self.view.stop_work()
         elif self._jobs:
             self._jobs[-1].stop()
             self.app.wake_workers()
@@ -146,5 +146,5 @@ class FilesScreen(MainScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if not self.is_mounted:
             return True
-        working = {"back": self.view.display, "stop": bool(self._jobs) or self.view.is_exporting}
+        working = {"back": self.view.display, "stop": bool(self._jobs) or self.view.is_working}
         return working.get(action, True)

@@ -8,9 +8,9 @@ from functools import partial
 from textual.content import Content
 
 from weibo_tui.app.files.figures import FigureLine, paragraphs
-from weibo_tui.app.files.tables import Column, Table
 from weibo_tui.app.formatting import label_color, label_content, safe_line
 from weibo_tui.app.plot.intervals import interval_bar
+from weibo_tui.app.widgets.figure_table import Column, Table
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list

@@ -1,9 +1,11 @@
-"""Uses of an opened file: annotation, estimates, a report, and training data."""
+"""Uses of an opened file: annotation, estimates, a report, wrong labels, and training data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+
+from textual.message_pump import MessagePump
 
 from weibo_tui.app.base import BaseApp
 from weibo_tui.app.dialogs import ChoiceDialog
@@ -12,11 +14,15 @@ from weibo_tui.app.files.estimate import EstimateScreen
 from weibo_tui.app.files.measure import MeasureScreen
 from weibo_tui.app.files.report import ReportScreen, ReportView
 from weibo_tui.app.forms.path_dialog import PathDialog
+from weibo_tui.app.services.jobs import Job
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import label_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, ngettext
+from weibo_tui.workbench import AuditConfig
 from weibo_tui.workbench.annotation_results import TrainingRows
+from weibo_tui.workbench.label_errors import LabelErrorSearch
 from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
 
 _MAX_REPORTS = 3
@@ -67,6 +73,25 @@ class FileUse:
         if answer is not None:
             adapters = {answer, info.adapter} & created.keys()
             app.push_screen(MeasureScreen(file, info, sorted(adapters, key=created.__getitem__)))
+
+    async def find_label_errors(self, app: BaseApp, info: FileInfo, owner: MessagePump) -> Job | None:
+        """Ask how to look for wrong human labels in the file's own column, and start that. Return the job."""
+        proposed = str(info.path.with_name(f"{info.path.stem}-label-errors.csv"))
+        dialog = PathDialog(_("File to list the labels in that are probably wrong"), proposed, save=True)
+        path: Path | None = await app.push_screen_wait(dialog)
+        if path is None:
+            return None
+        answers = [
+            ("linear", _("With a linear model: seconds")),
+            ("adapter", _("With five small adapters: minutes, and mostly more exact")),
+        ]
+        model = await app.push_screen_wait(ChoiceDialog(_("How do you want to look for wrong labels?"), answers))
+        if model is None:
+            return None
+        columns = Columns(text=info.roles["post"], label=info.roles["label"])
+        search = LabelErrorSearch(AuditConfig((info.path,), columns), path, dialog.overwrite, model)
+        job = Job("audit", info.path.name, lambda wb: wb.iter_label_errors(search), owner)
+        return app.start_job(job, app.reports if model == "linear" else app.engine)
 
     async def train(self, app: BaseApp, info: FileInfo) -> None:
         """Write the answers that can be trained on to a file, and open the training form with it."""

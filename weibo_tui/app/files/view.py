@@ -22,6 +22,7 @@ from weibo_tui.app.files.use import FileUse
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.export_line import ExportLine
 from weibo_tui.app.keymap import bindings, first_key
+from weibo_tui.app.services.jobs import Job, JobFinished
 from weibo_tui.app.widgets.label_dialog import LabelDialog, correction_message
 from weibo_tui.app.widgets.label_keys import LabelKeys, pressed_digit
 from weibo_tui.app.widgets.row_table import RowTable
@@ -29,13 +30,14 @@ from weibo_tui.app.widgets.table_search import FilterLine, SearchField
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.row_filters import ALL_ROWS, CANNOT_TELL_LABEL, FILE_ORDER, RowFilter
+from weibo_tui.workbench.label_errors import FoundLabelErrors
 from weibo_tui.workbench.opened_file import FileInfo, FileRow, OpenedFile
 
 _CONDITIONAL = ("search", "filter", "sort", "unfilter", "unmark", "correct", "export", "mark", "only")
 """Actions whose keys are in the footer, or stop working with those."""
 _NEED_ALL_ROWS = (
     *("filter", "sort", "reverse", "only", "correct", "uncorrect", "undo", "export"),
-    *("annotate", "estimate", "report", "train", "measure"),
+    *("annotate", "estimate", "report", "train", "measure", "label_errors"),
 )
 
 
@@ -55,6 +57,8 @@ class FileView(Container):
         super().__init__()
         self.browser = FileBrowser()
         self._use = FileUse()
+        self._search: Job | None = None
+        """The search for wrong labels, while it runs."""
         self._working: list[bool | None] = []
         self._filter_terms: list[str] = []
 
@@ -101,8 +105,13 @@ class FileView(Container):
         self.browser.table.placeholder = self._placeholder()
         self.update_keys()
 
-    def on_job_finished(self) -> None:
+    def on_job_finished(self, message: JobFinished) -> None:
+        if message.job is self._search:
+            self._search = None
+            if isinstance(message.result, FoundLabelErrors):
+                get_app(self).run_task(self._show_label_errors(message.result), node=self)
         self.update_keys()
+        self.screen.refresh_bindings()
 
     def update_keys(self) -> None:
         """Draw the footer again where other keys work now."""
@@ -225,6 +234,9 @@ class FileView(Container):
             self.app.copy_to_clipboard(self.browser.row.text)
             get_app(self).show_message(_("Copied the post."), "success")
 
+    def action_explain(self) -> None:
+        self.browser.explain_row()
+
     # ---- corrections
 
     def on_key(self, event: events.Key) -> None:
@@ -312,6 +324,25 @@ class FileView(Container):
     def action_measure(self) -> None:
         get_app(self).run_task(self._use.measure(get_app(self), *self._opened()), node=self)
 
+    def action_label_errors(self) -> None:
+        get_app(self).run_task(self._find_label_errors(self._opened()[1]), node=self)
+
+    async def _find_label_errors(self, info: FileInfo) -> None:
+        self._search = await self._use.find_label_errors(get_app(self), info, self)
+        self.update_keys()
+        self.screen.refresh_bindings()
+
+    async def _show_label_errors(self, found: FoundLabelErrors) -> None:
+        """Open the list, or say where it is if another screen or file is in view by now."""
+        message = ngettext(
+            "{number:,} label of {posts:,} is probably wrong: {path}",
+            "{number:,} labels of {posts:,} are probably wrong: {path}",
+            found.errors,
+        )
+        if self.screen.is_current and self.display and found.errors:
+            await get_app(self).open_file_rows(found.path.absolute())
+        get_app(self).show_message(message.format(number=found.errors, posts=found.posts, path=found.path))
+
     def _opened(self) -> tuple[OpenedFile, FileInfo]:
         file, info = self.file, self.browser.info
         assert file is not None  # otherwise the keys do not work
@@ -338,8 +369,18 @@ class FileView(Container):
     def is_exporting(self) -> bool:
         return self.query_one(ExportLine).job is not None
 
-    def stop_export(self) -> None:
-        self.query_one(ExportLine).stop()
+    @property
+    def is_working(self) -> bool:
+        """True during an export or a search for wrong labels."""
+        return self.is_exporting or self._search is not None
+
+    def stop_work(self) -> None:
+        """Stop the export, or the search for wrong labels."""
+        if self.is_exporting:
+            self.query_one(ExportLine).stop()
+        elif self._search is not None:
+            self._search.stop()
+            get_app(self).wake_workers()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if not self.is_mounted:
@@ -360,11 +401,13 @@ class FileView(Container):
             "uncorrect": any(row.human_source == "answer" for row in browser.selected),
             "mark": row is not None,
             "copy": row is not None,
+            "explain": browser.explained_post is not None,
             "unmark": bool(browser.marked),
             "export": row is not None and not self.is_exporting,
             "annotate": bool(browser.info.rows),
             "estimate": bool(browser.info.counts),
             "report": bool(browser.info.counts),
+            "label_errors": "label" in browser.info.roles and self._search is None,
             "train": bool(browser.info.answers),
             "measure": bool(browser.info.answers),
         }

@@ -28,6 +28,7 @@ from weibo_tui.engine.hyperparameters import (
     Hyperparameters,
     Parameter,
     PretrainingHyperparameters,
+    Scoring,
     parameters,
 )
 from weibo_tui.errors import UserInputError
@@ -84,6 +85,7 @@ def more_fields() -> list[FieldSpec]:
     return [
         *parameter_fields(Hyperparameters, main=False),
         *parameter_fields(Acceleration, main=False),
+        *parameter_fields(Scoring, main=False),
         FieldSpec("labels", N_("Label names"), about_labels, parse=parse_names),
         map_field(),
         probes_field(),

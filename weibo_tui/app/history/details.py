@@ -8,6 +8,7 @@ from textual.content import Content
 
 from weibo_tui.app.formatting import bar, label_color, label_content, local_time, safe_content, safe_line
 from weibo_tui.app.keymap import bindings
+from weibo_tui.app.services.explanations import ExplainedPost
 from weibo_tui.app.widgets.columns import Pattern
 from weibo_tui.app.widgets.description_list import DescriptionItem
 from weibo_tui.app.widgets.details_pane import BAR_CELLS, DetailsPane, line_item, post_items, share_item
@@ -16,6 +17,7 @@ from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import confidence, number, percent
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
+from weibo_tui.workbench.explanation import Explanation
 
 
 class EntryDetails(DetailsPane[Entry]):
@@ -25,10 +27,13 @@ class EntryDetails(DetailsPane[Entry]):
     HELP_TEXT = N_("The full post, its prediction and details. The arrow keys, PgUp and PgDn scroll.")
 
     def items(self, row: Entry, pattern: Pattern) -> Iterator[DescriptionItem]:
-        return _analysis_items(row, pattern) if isinstance(row, Analysis) else _file_items(row)
+        return _analysis_items(row, pattern, self.explanation) if isinstance(row, Analysis) else _file_items(row)
+
+    def explained_post(self, row: Entry) -> ExplainedPost | None:
+        return ExplainedPost(row.text, row.adapter) if isinstance(row, Analysis) and row.error is None else None
 
 
-def _analysis_items(analysis: Analysis, pattern: Pattern) -> Iterator[DescriptionItem]:
+def _analysis_items(analysis: Analysis, pattern: Pattern, explanation: Explanation | None) -> Iterator[DescriptionItem]:
     labels = tuple(analysis.probabilities)
     if analysis.error is None:
         predicted = label_content(analysis.label, labels, analysis.uncertain)
@@ -46,7 +51,7 @@ def _analysis_items(analysis: Analysis, pattern: Pattern) -> Iterator[Descriptio
     elif analysis.corrected is not None:
         yield line_item(Content.assemble(_("corrected to"), " ", label_content(analysis.corrected, labels)))
     yield line_item()
-    yield from post_items(analysis.text, pattern)
+    yield from post_items(analysis.text, pattern, explanation)
     yield line_item()
     for label, share in sorted(analysis.probabilities.items(), key=lambda pair: -(pair[1] or 0.0)):
         figure = confidence(share, analysis.uncertain and label == analysis.label)

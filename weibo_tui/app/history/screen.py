@@ -19,7 +19,6 @@ from weibo_tui.app.history.export import ExportForm, history_export
 from weibo_tui.app.history.filter_dialog import FilterDialog, filter_terms
 from weibo_tui.app.history.rows import COLUMNS
 from weibo_tui.app.keymap import bindings
-from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
 from weibo_tui.app.widgets.label_keys import LabelKeys
 from weibo_tui.app.widgets.row_table import RowTable
 from weibo_tui.app.widgets.table_search import FilterLine, SearchField
@@ -227,9 +226,7 @@ class HistoryScreen(EditingScreen):
             self.show_message(_("Copied the path of the labeled file."), "success")
 
     def action_explain(self) -> None:
-        entry = self.browser.row
-        if isinstance(entry, Analysis):
-            self.app.push_screen(ExplanationScreen(entry.text, entry.adapter))
+        self.browser.explain_row()
 
     def action_clear(self) -> None:
         if self.query_one(ExportLine).job is None:
@@ -299,7 +296,7 @@ class HistoryScreen(EditingScreen):
             "correct": bool(self.selected_posts),
             "uncorrect": any(post.corrected is not None for post in self.selected_posts),
             "to_prompt": isinstance(entry, Analysis),
-            "explain": isinstance(entry, Analysis) and entry.error is None,
+            "explain": self.browser.explained_post is not None,
             "unmark": bool(self.browser.marked),
             "search": some and not self.query_one(SearchField).has_focus,
             "filter": some,

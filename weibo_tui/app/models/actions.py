@@ -6,6 +6,7 @@ Each asks the user. It then makes the change, or returns the job to start.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from textual.message_pump import MessagePump
@@ -13,28 +14,33 @@ from textual.message_pump import MessagePump
 from weibo_tui.app.base import BaseApp
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.explanation import user_message
+from weibo_tui.app.forms.document_export import write_document
 from weibo_tui.app.forms.hyperparameter_fields import name_after
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.models.inventory import IntactModel, Inventory, Kind, ModelEntry, ModelItem
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.services.worker import WorkerThread
+from weibo_tui.datasets.containers import SUFFIXES as TABLE_SUFFIXES
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, ngettext, with_note
 from weibo_tui.presentation.numbers import percent, size
+from weibo_tui.presentation.publication.adapters import adapters_document
+from weibo_tui.presentation.publication.document import SUFFIXES
 from weibo_tui.registry.cards import AdapterCard, BaseCard, check_name
 from weibo_tui.registry.file_status import detect_card
 from weibo_tui.storage.runs import Run
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.downloads import BASE, BASE_SIZE, endpoint
 from weibo_tui.workbench.downloads import check_name as check_repository
+from weibo_tui.workbench.faithfulness import FaithfulnessConfig
 from weibo_tui.workbench.legacy_project import LegacyProject
 
 _MAX_NAMES = 6
 _MAX_NAME_LENGTH = 60
 """Characters that are shown of a name in a file."""
 _MAX_LABELS = 12
-_SUFFIXES = (".zip", ".tar.gz", ".tgz")
+_SUFFIXES: tuple[str, ...] = (".zip", ".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +133,9 @@ async def _check_unused(app: BaseApp, inventory: Inventory, entry: ModelEntry) -
 
 def _job_uses(job: Job, item: IntactModel, inventory: Inventory) -> bool:
     if item.kind == "adapter":
-        return job.adapter == item.name
-    bases = [inventory.base_of(adapter.card) for adapter in inventory.adapters if adapter.name == job.adapter]
+        return item.name in (job.adapter, *job.other_adapters)
+    used = (job.adapter, *job.other_adapters)
+    bases = [inventory.base_of(adapter.card) for adapter in inventory.adapters if adapter.name in used]
     return job.base == item.name or any(base is not None and base.name == item.name for base in bases)
 
 
@@ -150,19 +157,40 @@ class JobRequest:
     stopped: str = ""
 
 
-async def export_model(app: BaseApp, item: IntactModel, owner: MessagePump) -> JobRequest | None:
-    """Ask for a file to export a base or an adapter to."""
-    question = _("Export '{name}' to (.zip or .tar.gz):").format(name=item.name)
-    dialog = PathDialog(question, f"{item.name}.zip", save=True, suffixes=_SUFFIXES, check=_check_suffix)
+async def export_model(app: BaseApp, item: IntactModel, owner: MessagePump) -> JobRequest | Change | None:
+    """Ask for a file to export a base or an adapter to, or for the card of an adapter."""
+    if isinstance(item.card, AdapterCard):
+        suffixes = (*_SUFFIXES, *SUFFIXES)
+        question = _("Export '{name}' to (.zip or .tar.gz), or its card to ({card}):")
+    else:
+        suffixes, question = _SUFFIXES, _("Export '{name}' to (.zip or .tar.gz):")
+    question = question.format(name=item.name, card=join_list(SUFFIXES))
+    dialog = PathDialog(
+        question, f"{item.name}.zip", save=True, suffixes=suffixes, check=partial(_check_suffix, suffixes=suffixes)
+    )
     out = await app.push_screen_wait(dialog)
     if out is None:
         return None
+    name, overwrite = item.name, dialog.overwrite
+    if isinstance(item.card, AdapterCard) and out.name.casefold().endswith(SUFFIXES):
+        document = adapters_document([item.card])
+        await app.records.call(lambda wb: write_document(wb, document, out, overwrite))
+        return Change(item.kind, name, _("Written: {path}").format(path=out))
     export = Workbench.iter_export_base if item.kind == "base" else Workbench.iter_export_adapter
-    base, adapter = (item.name, "") if item.kind == "base" else ("", item.name)
-    job = Job(
-        "export", item.name, lambda wb: export(wb, item.name, out, dialog.overwrite), owner, base=base, adapter=adapter
-    )
+    base, adapter = (name, "") if item.kind == "base" else ("", name)
+    job = Job("export", name, lambda wb: export(wb, name, out, overwrite), owner, base=base, adapter=adapter)
     return JobRequest(job, app.records, done=_("Written: {path}").format(path=out))
+
+
+async def measure_faithfulness(app: BaseApp, item: IntactModel, owner: MessagePump) -> JobRequest | None:
+    """Ask for a table of posts to test the explanations of an adapter on."""
+    question = _("Posts to test the explanations of '{name}' on (a table, without labels too):")
+    dialog = PathDialog(question.format(name=item.name), suffixes=TABLE_SUFFIXES)
+    path = await app.push_screen_wait(dialog)
+    if path is None:
+        return None
+    config = FaithfulnessConfig((path,), item.name)
+    return JobRequest(Job("explaining", item.name, lambda wb: wb.iter_self_test(config), owner, adapter=item.name))
 
 
 async def import_model(app: BaseApp, inventory: Inventory, owner: MessagePump) -> JobRequest | None:
@@ -279,6 +307,6 @@ def _describe(card: AdapterCard | BaseCard | None, source: Path, inventory: Inve
     return "\n".join(lines)
 
 
-def _check_suffix(path: Path) -> None:
-    if not path.name.endswith(_SUFFIXES):
-        raise UserInputError(_("{out} must end in .zip or .tar.gz.").format(out=path))
+def _check_suffix(path: Path, suffixes: tuple[str, ...]) -> None:
+    if not path.name.endswith(suffixes):
+        raise UserInputError(_("{out} must end in {suffixes}.").format(out=path, suffixes=join_list(suffixes)))

@@ -14,12 +14,15 @@ from textual.widgets import Static
 from weibo_tui.app.formatting import label_color, local_time, safe_content, safe_line
 from weibo_tui.app.models.inventory import CorruptModel, Inventory, ModelEntry, ModelItem
 from weibo_tui.app.widgets.description_list import DescriptionItem, DescriptionList
+from weibo_tui.app.widgets.responsive_text import paragraph
+from weibo_tui.app.widgets.score_blocks import ScorePictures, ScoreTables
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.display_names import label_name
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.locale import N_, join_list, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.cleaning import describe_cleaning
+from weibo_tui.presentation.faithfulness import faithfulness_sentence
 from weibo_tui.presentation.numbers import NO_FIGURE, duration, percent, size
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.text.terminal import truncate_cells
@@ -38,19 +41,28 @@ class ModelCard(VerticalScroll):
     DEFAULT_CSS = """
     ModelCard { padding: 0 2; scrollbar-size-vertical: 1; }
     ModelCard > * { height: auto; }
-    ModelCard ScoreView { margin-top: 1; }
+    ModelCard ScoreView, ModelCard ScorePictures, ModelCard ScoreTables { margin-top: 1; }
+    ModelCard #explanations { margin-top: 1; }
     """
 
     def compose(self) -> ComposeResult:
         yield Static(id="facts")
         yield ScoreView()
+        yield ScorePictures()
+        yield ScoreTables()
+        yield Static(id="explanations")
 
     def show(self, entry: ModelEntry | None, inventory: Inventory) -> None:
         """Show the card of an entry from its top, or nothing."""
         items = list(_items(entry, inventory)) if entry is not None else []
         self.query_one("#facts", Static).update(DescriptionList(items))
         score = entry.card.score if isinstance(entry, ModelItem) and isinstance(entry.card, AdapterCard) else {}
-        self.query_one(ScoreView).show(score)
+        for widget in (self.query_one(ScoreView), self.query_one(ScorePictures), self.query_one(ScoreTables)):
+            widget.show(score)
+        sentence = faithfulness_sentence(score.get("faithfulness"))
+        explanations = self.query_one("#explanations", Static)
+        explanations.update(paragraph(sentence))
+        explanations.display = bool(sentence)
         self.scroll_home(animate=False)
 
 

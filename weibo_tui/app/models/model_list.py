@@ -23,7 +23,10 @@ _MAX_LABELS = 12
 class ModelList(OptionList):
     """The bases above the adapters; an entry has a line with its name, and lines with its figures."""
 
-    HELP_TEXT = N_("The arrow keys move through bases and adapters; * marks the defaults. Enter opens the card.")
+    HELP_TEXT = N_(
+        "The arrow keys move through bases and adapters; * marks the defaults. Enter opens the card. Space marks "
+        "adapters to compare."
+    )
     BINDINGS = bindings("models_list")
     DEFAULT_CSS = """
     ModelList {
@@ -40,6 +43,24 @@ class ModelList(OptionList):
     def __init__(self) -> None:
         super().__init__(markup=False, classes="pane")
         self._entries: dict[str, ModelEntry] = {}
+        self._marks: list[str] = []
+        """Adapters that are marked, in the order of the marks."""
+
+    @property
+    def marked(self) -> list[str]:
+        """The adapters that are marked and still exist."""
+        return [name for name in self._marks if f"adapter:{name}" in self._entries]
+
+    def toggle_mark(self) -> None:
+        """Mark the adapter under the cursor, or remove its mark."""
+        entry = self.entry
+        if entry is None or entry.kind != "adapter":
+            return
+        if entry.name in self._marks:
+            self._marks.remove(entry.name)
+        else:
+            self._marks.append(entry.name)
+        self.replace_option_prompt(_key(entry), _lines(entry, entry.name in self._marks))
 
     @property
     def entry(self) -> ModelEntry | None:
@@ -67,7 +88,7 @@ class ModelList(OptionList):
         yield Option(Content.styled(title, "bold $primary"), disabled=True)
         for entry in entries:
             self._entries[_key(entry)] = entry
-            yield Option(_lines(entry), id=_key(entry))
+            yield Option(_lines(entry, kind == "adapter" and entry.name in self._marks), id=_key(entry))
         if not entries:
             yield Option(Content(_hint(kind)), disabled=True)
         if kind == "base":
@@ -97,7 +118,7 @@ def _hint(kind: Kind) -> str:
     )
 
 
-def _lines(entry: ModelEntry) -> Content:
+def _lines(entry: ModelEntry, marked: bool) -> Content:
     if isinstance(entry, CorruptModel):
         name = safe_line("! " + entry.name, "bold $text-error")
         return Content("\n").join([name, Content.styled("  " + _("damaged"), "$text-error")])
@@ -105,6 +126,7 @@ def _lines(entry: ModelEntry) -> Content:
     name = Content.assemble(
         ("* " if entry.default else "  ", "bold $primary"),
         safe_line(entry.name, "bold"),
+        ("  ✓" if marked else "", "bold $primary"),
         ("  " + _("files are missing") if incomplete else "", "$text-error"),
         ("  " + _("bundled") if entry.bundled else "", "$text-muted"),
     )

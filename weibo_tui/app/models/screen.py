@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -22,8 +22,10 @@ from weibo_tui.app.widgets.job_progress import JobLine
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, join_sentences
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.faithfulness import faithfulness_sentence
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.workbench import ImportResult
+from weibo_tui.workbench.faithfulness import FaithfulnessResult
 
 Result: TypeAlias = Change | JobRequest | None
 Import: TypeAlias = Callable[[BaseApp, Inventory, MessagePump], Coroutine[Any, Any, JobRequest | None]]
@@ -127,6 +129,9 @@ class ModelsScreen(MainScreen):
         allowed = {
             "use": item is not None and not item.default,
             "evaluate": item is not None and item.kind == "adapter",
+            "compare": bool(self._compared),
+            "mark": item is not None and item.kind == "adapter",
+            "faithfulness": item is not None and item.kind == "adapter",
             "train": item is not None and item.kind == "base",
             "export": item is not None,
             "rename": item is not None and not item.bundled,
@@ -190,14 +195,47 @@ class ModelsScreen(MainScreen):
     def action_evaluate(self) -> None:
         self._run(partial(self._evaluate, self.selected_item))
 
+    def action_faithfulness(self) -> None:
+        self._run(partial(self._measure_faithfulness, self.selected_item))
+
+    async def _measure_faithfulness(self, item: IntactModel) -> JobRequest | None:
+        self._check_base(item)
+        return await actions.measure_faithfulness(self.app, item, self)
+
     async def _evaluate(self, item: IntactModel) -> JobRequest | None:
+        card = self._check_base(item)
+        job = await self.app.open_evaluation_form(card, self)
+        return None if job is None else JobRequest(job)
+
+    def _check_base(self, item: IntactModel) -> AdapterCard:
+        """Return the card of an adapter. Raises UserInputError where its base is not installed."""
         assert isinstance(item.card, AdapterCard)
         if self.inventory.base_of(item.card) is None:
             message = _(
                 "Adapter '{name}' cannot be used because its base '{base}' is not installed. Add that base first."
             )
             raise UserInputError(message.format(name=item.name, base=item.card.base))
-        job = await self.app.open_evaluation_form(item.card, self)
+        return item.card
+
+    @property
+    def _compared(self) -> list[str]:
+        """The adapters to compare: the marked ones, otherwise the selected one."""
+        if not self.query(ModelList):
+            return []
+        entry = self.entry
+        selected = [entry.name] if isinstance(entry, ModelItem) and entry.kind == "adapter" else []
+        return self.query_one(ModelList).marked or selected
+
+    def action_mark(self) -> None:
+        """Mark the selected adapter to compare it, or remove its mark."""
+        self.query_one(ModelList).toggle_mark()
+        self.refresh_bindings()
+
+    def action_compare(self) -> None:
+        self._run(partial(self._compare, self._compared))
+
+    async def _compare(self, adapters: Sequence[str]) -> JobRequest | None:
+        job = await self.app.open_comparison_form(adapters, None, self)
         return None if job is None else JobRequest(job)
 
     def action_last(self) -> None:
@@ -241,10 +279,19 @@ class ModelsScreen(MainScreen):
             self.show_message(request.done, "success")
         elif request is not None and message.job.outcome == "stopped" and request.stopped:
             self.show_message(request.stopped)
+        elif isinstance(message.result, FaithfulnessResult):
+            self._show_faithfulness(message.result)
         self._show_job()
         self.refresh_bindings()
         if isinstance(message.result, ImportResult):
             self.run_task(self._show_imported(message.result.card))
+
+    def _show_faithfulness(self, result: FaithfulnessResult) -> None:
+        sentences = [faithfulness_sentence(result.to_card())]
+        if not result.kept:
+            message = _("'{name}' is bundled, so the result is not kept in its card.")
+            sentences.append(message.format(name=result.adapter))
+        self.show_message(join_sentences(*sentences), "success")
 
     async def _show_imported(self, card: BaseCard | AdapterCard) -> None:
         await self._select("base" if isinstance(card, BaseCard) else "adapter", card.name)

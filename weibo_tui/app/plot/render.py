@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from math import inf, log10
@@ -64,14 +64,25 @@ def draw(
     y = _y_axis(series, height, log_y)
     if isinstance(y, str):
         return _message_rows(y, width, height)
+    gutter, below = plot_size(y, width, height)
+    x = _x_axis(series, width - gutter)
+    plot = _plot(series, x, y, width - gutter, height - below, log_y, smoothing)
+    return framed(plot, x, y, width, height)
+
+
+def plot_size(y: Axis, width: int, height: int) -> tuple[int, int]:
+    """Return how many columns and rows of a chart its axes take, as far as there is room."""
     gutter = max(len(label) for _position, label in y.ticks) + 1
     if width - gutter < _MIN_PLOT_WIDTH:
         gutter = 0
-    below = 2 if height >= 8 else 1 if height >= 3 else 0
-    x = _x_axis(series, width - gutter)
-    plot = _plot(series, x, y, width - gutter, height - below, log_y, smoothing)
+    return gutter, 2 if height >= 8 else 1 if height >= 3 else 0
+
+
+def framed(plot: Iterable[StyledRow], x: Axis, y: Axis, width: int, height: int) -> list[StyledRow]:
+    """Return the rows of a plot, which has the room that `plot_size` leaves, with its axes."""
+    gutter, below = plot_size(y, width, height)
     rows = [[*side, *row] for side, row in zip(side_labels(y, height - below, gutter), plot, strict=True)]
-    columns = _tick_columns(x, width - gutter)
+    columns = tick_columns(x, width - gutter)
     if below > 1:
         line = "".join("┴" if column in columns else "─" for column in range(width - gutter))
         rows.append([StyledText(" " * (gutter - 1) + "└" * (gutter > 0) + line, AXIS)])
@@ -146,7 +157,7 @@ def side_labels(y: Axis, height: int, gutter: int) -> list[StyledRow]:
     ]
 
 
-def _tick_columns(x: Axis, width: int) -> dict[int, str]:
+def tick_columns(x: Axis, width: int) -> dict[int, str]:
     """Return the label of each tick by its cell."""
     base, factor = x.scale(width * DOTS_X)
     columns: dict[int, str] = {}

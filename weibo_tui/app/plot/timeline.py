@@ -16,13 +16,13 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from weibo_tui.app.plot.axes import Axis, format_number
+from weibo_tui.app.plot.bars import bar_rows
 from weibo_tui.app.plot.render import DOTS_X, BrailleCanvas, bottom_labels, draw_series, side_labels
 from weibo_tui.app.plot.series import Series
 
 _SHARES = Axis(0.0, 1.0, ((0.0, "0%"), (0.5, "50%"), (1.0, "100%")))
 _GUTTER = 6  # cells
 _CAP = 2  # dots on each side
-_BLOCKS = " ▁▂▃▄▅▆▇█"
 
 Part = Literal["axis", "label", "model", "share", "volume"]
 
@@ -203,11 +203,8 @@ class _Drawing:
     def volume(self, height: int) -> Iterator[list[tuple[str, _Cell]]]:
         """Yield the rows of bars, each as high as the rows of the largest day of its cell."""
         rows = {day.ordinal: day.rows for day in self._days}
-        most = max(rows.values())
         bars = [max(rows.get(day, 0) for day in self._days_of_cell(column)) for column in range(self._width)]
-        eighths = [-(-8 * height * bar // most) for bar in bars]
-        for row in reversed(range(height)):
-            signs = [_BLOCKS[min(max(level - 8 * row, 0), 8)] for level in eighths]
+        for signs in bar_rows(bars, height):
             yield self._runs(signs, ["volume"] * self._width)
 
     def dates(self) -> str:

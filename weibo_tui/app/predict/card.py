@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain, islice, zip_longest
@@ -21,12 +22,16 @@ from textual.widget import Widget
 
 from weibo_tui.app.base import get_app
 from weibo_tui.app.formatting import bar, label_color, label_content, local_time, safe_content, safe_line
+from weibo_tui.app.services.explanations import ExplainedPost
+from weibo_tui.app.widgets.explanation import is_explained, legend_lines, post_lines, reason_lines
+from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.presentation.numbers import confidence
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
 from weibo_tui.text.boilerplate import split_forwarded
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
+from weibo_tui.workbench.explanation import Explanation
 
 FOLDED_LINES = 6
 MAX_CHARACTERS = 10_000
@@ -151,11 +156,36 @@ class PostCard(Card):
         self.adapter = adapter
         self.analysis = analysis
         self.failure = "" if analysis is None else analysis.error or ""
+        self._explanation: Explanation | None = None
 
     def show(self, analysis: Analysis) -> None:
         """Show the prediction."""
         self.analysis = analysis
         self.fail(analysis.error or "")
+        self._explain()
+
+    def watch_expanded(self) -> None:
+        super().watch_expanded()
+        self._explain()
+
+    @property
+    def explained_post(self) -> ExplainedPost | None:
+        """The post with its adapter, None without a prediction."""
+        return None if self.prediction is None else ExplainedPost(self.text, self.prediction.adapter)
+
+    def _explain(self) -> None:
+        """Explain the post of an open card, once."""
+        post = self.explained_post
+        if not self.expanded:
+            self.workers.cancel_group(self, "explain")
+        elif self._explanation is None and post is not None and is_explained(self, post):
+            get_app(self).run_task(self._show_explanation(post), "explain", exclusive=True, node=self)
+
+    async def _show_explanation(self, post: ExplainedPost) -> None:
+        with suppress(WeiboTuiError):  # the key that opens the screen of the explanation says why
+            self._explanation = await get_app(self).explanations.explain(post)
+            self._height_changing = True  # so that the card stays in view
+            self.show_change()
 
     def on_settings_changed(self) -> None:
         analysis, below = self.analysis, get_app(self).settings.uncertain_below
@@ -193,10 +223,11 @@ class PostCard(Card):
 
     def lines(self, width: int) -> list[Content]:
         if width < WIDE:
-            return [*self._post_lines(width), *self._result_lines(width)]
+            return [*self._post_lines(width), *self._result_lines(width), *self._reason_lines(width)]
         result_width = min(max(width - GAP_CELLS - MAX_TEXT_CELLS, MIN_RESULT_CELLS), MAX_RESULT_CELLS)
         text_width = width - GAP_CELLS - result_width
-        pairs = zip_longest(self._post_lines(text_width), self._result_lines(result_width), fillvalue=Content(""))
+        left = [*self._post_lines(text_width), *self._reason_lines(text_width)]
+        pairs = zip_longest(left, self._result_lines(result_width), fillvalue=Content(""))
         return [
             Content.assemble(text, " " * (text_width - text.cell_length + GAP_CELLS), result) for text, result in pairs
         ]
@@ -218,8 +249,22 @@ class PostCard(Card):
         parts = [_share_part(analysis, analysis.label, width, False), *_notes(analysis)]
         return flow(parts, end, width, short=details(analysis.adapter, time))
 
+    @property
+    def _shown_explanation(self) -> Explanation | None:
+        return self._explanation if self.expanded else None
+
+    def _reason_lines(self, width: int) -> list[Content]:
+        """Return the explanation in words, if the card is open and its post is explained."""
+        explanation = self._shown_explanation
+        if explanation is None:
+            return []
+        return [Content(""), *reason_lines(explanation, width), *legend_lines(explanation, width)]
+
     def _post_lines(self, width: int) -> list[Content]:
-        """Return the author's own words and, on lines of their own, what is forwarded."""
+        """Return the author's own words and, on lines of their own, what is forwarded; or the post as it is, shaded by
+        its explanation."""
+        if self._shown_explanation is not None:
+            return list(post_lines(self._shown_explanation, width))
         own, forwarded = (
             sanitize(part).strip("\n").expandtabs(4) for part in split_forwarded(self.text[:MAX_CHARACTERS])
         )

@@ -16,6 +16,7 @@ from weibo_tui.app.predict.card import Card, PostCard, create_card
 from weibo_tui.app.predict.card_list import CardList
 from weibo_tui.app.predict.copying import COPY_FORMATS
 from weibo_tui.app.predict.job_card import JobCard, LabelingCard
+from weibo_tui.app.services.explanations import ExplainedPost
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
 from weibo_tui.display_names import label_name
@@ -176,9 +177,20 @@ class PredictionList(CardList, inherit_bindings=False):
         self.post_message(self.Exited())
 
     def action_explain(self) -> None:
-        if isinstance(self.cursor, PostCard) and self.cursor.prediction is not None:
-            prediction = self.cursor.prediction
-            self.app.push_screen(ExplanationScreen(prediction.text, prediction.adapter))
+        if isinstance(self.cursor, PostCard) and (post := self.cursor.explained_post) is not None:
+            self.app.push_screen(ExplanationScreen(post, self._turn))
+
+    def _turn(self, step: int) -> ExplainedPost | None:
+        """Go to the next card in a direction that has a prediction."""
+        cards = self.cards
+        place = cards.index(self.cursor) + step if self.cursor in cards else -1
+        while 0 <= place < len(cards):
+            card = cards[place]
+            if isinstance(card, PostCard) and card.explained_post is not None:
+                self.go_to(card)
+                return card.explained_post
+            place += step
+        return None
 
     def action_copy_card(self) -> None:
         if self.cursor is not None:

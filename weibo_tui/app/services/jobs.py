@@ -29,6 +29,7 @@ Kind = Literal[
     "predict",
     "label",
     "evaluate",
+    "compare",
     "audit",
     "export",
     "import",
@@ -36,6 +37,7 @@ Kind = Literal[
     "open",
     "report",
     "estimate",
+    "explaining",
 ]
 
 ALERT_SECONDS = 15.0
@@ -59,6 +61,7 @@ class Job:
     base: str = ""
     """Base model and adapter in use. They cannot be deleted or renamed until the job is over."""
     adapter: str = ""
+    other_adapters: tuple[str, ...] = ()
     number: int = field(default_factory=lambda: next(_numbers))
     run: str = ""
     progress: Progress | None = None

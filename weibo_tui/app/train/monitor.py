@@ -31,6 +31,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.default_adapter import compare_with_default
 from weibo_tui.presentation.numbers import NO_FIGURE, duration, percent, size
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
+from weibo_tui.workbench.seeds import adapter_of, is_complete
 
 SIDE_BY_SIDE = 112
 """Minimum width in cells for score card and log side by side."""
@@ -287,10 +288,19 @@ def _title(entry: RunEntry, metrics: RunMetrics | None, width: int) -> Content:
 def _result(entry: RunEntry, app: BaseApp) -> str:
     if entry.kind != "train":
         return _("Saved as base '{name}'. Press F5, then u, to make it the default.").format(name=entry.name)
-    catalog, run_id = app.catalog, "" if entry.run is None else entry.run.id
-    card = next((card for card in catalog.adapters if card.run == run_id), None)
-    if card is None:
+    catalog = app.catalog
+    card = None if entry.run is None else adapter_of(entry.run, catalog.adapters)
+    if entry.run is None or card is None:
         return _("Its adapter '{name}' has been deleted.").format(name=entry.name)
+    if card.run != entry.run.id:
+        return _("One of several seeds, of which the adapter '{name}' was kept.").format(name=card.name)
+    if not is_complete(entry.run, catalog.adapters):
+        return join_sentences(
+            _("Saved as adapter '{name}'.").format(name=card.name),
+            _("One of several seeds. Press {key} to train those that are left.").format(
+                key=first_key("train.resume", app.keymap)
+            ),
+        )
     if card.name == catalog.adapter:
         saved = _("Saved as adapter '{name}', the default.").format(name=card.name)
         return join_sentences(saved, compare_with_default(card, None))

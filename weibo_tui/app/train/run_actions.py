@@ -10,6 +10,7 @@ from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.train.run_store import RunEntry
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.workbench.seeds import adapter_of
 
 
 async def toggle_pause(app: BaseApp, entry: RunEntry) -> None:
@@ -42,8 +43,8 @@ async def stop(app: BaseApp, entry: RunEntry) -> None:
 
 async def use(app: BaseApp, entry: RunEntry) -> None:
     """Make the adapter of a finished training the default."""
-    run_id = "" if entry.run is None else entry.run.id
-    name = next((card.name for card in app.catalog.adapters if card.run == run_id), entry.name)
+    card = None if entry.run is None else adapter_of(entry.run, app.catalog.adapters)
+    name = entry.name if card is None else card.name
     await app.records.call(lambda wb: wb.set_default_adapter(name))
     await app.refresh_catalog()
     app.show_message(_("'{name}' is the default adapter now.").format(name=name), "success")

@@ -31,10 +31,14 @@ from weibo_tui.engine.events import RunFinished, RunStarted
 from weibo_tui.locale import N_, join_sentences
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.default_adapter import compare_with_default
+from weibo_tui.storage.runs import Run
+from weibo_tui.workbench import TrainingConfig
 from weibo_tui.workbench.legacy_project import LegacyProject
+from weibo_tui.workbench.seeds import SeedTraining, adapter_of, is_complete
 
 POLL_SECONDS = 1.0
 """Interval at which the journals of active runs are read."""
+RESUMABLE = ("interrupted", "stopped", "failed")
 QUEUE_SECONDS = 2.0
 """Interval at which a queued training looks for the end of the others."""
 TICKS_BUSY, TICKS_IDLE = 1, 2
@@ -219,15 +223,19 @@ class TrainScreen(MainScreen):
 
     # ---- jobs
 
-    def follow(self, job: Job) -> None:
-        """Start a job that this screen owns, or queue it while another training is in progress, and select it."""
-        job.queued = True
-        local = self.store.follow(job)
-        self.app.start_job(job)
-        self._show()
-        self._list.select(job.run or local.pending_key)
-        self.set_focus(self._list)
-        self.run_task(self._start_or_queue(job))
+    def follow(self, *jobs: Job) -> None:
+        """Start jobs that this screen owns, one after the other and after trainings in progress. Select the first."""
+        keys = []
+        for job in jobs:
+            job.queued = True
+            local = self.store.follow(job)
+            self.app.start_job(job)
+            keys.append(job.run or local.pending_key)
+        if jobs:
+            self._show()
+            self._list.select(keys[0])
+            self.set_focus(self._list)
+            self.run_task(self._start_or_queue(jobs[0]))
 
     async def _start_or_queue(self, job: Job) -> None:
         await self._queue.start_next()
@@ -288,7 +296,11 @@ class TrainScreen(MainScreen):
 
     def _is_default(self, entry: RunEntry) -> bool:
         card = self.app.catalog.card(self.app.catalog.adapter)
-        return card is not None and card.run == entry.key
+        return card is not None and entry.run is not None and card == adapter_of(entry.run, self.app.catalog.adapters)
+
+    def _has_seeds_left(self, run: Run) -> bool:
+        adapters = self.app.catalog.adapters
+        return run.state == "finished" and adapter_of(run, adapters) is not None and not is_complete(run, adapters)
 
     # ---- actions
 
@@ -301,7 +313,7 @@ class TrainScreen(MainScreen):
             "pause": in_progress and state not in ("stopping", "queued"),
             "stop": in_progress and state != "stopping",
             "start_now": state == "queued",
-            "resume": job is None and run is not None and state in ("interrupted", "stopped", "failed"),
+            "resume": job is None and run is not None and (state in RESUMABLE or self._has_seeds_left(run)),
             "use": entry is not None and entry.kind == "train" and state == "finished" and not self._is_default(entry),
             "overlay": run is not None,
             "export": run is not None,
@@ -332,8 +344,29 @@ class TrainScreen(MainScreen):
                 values.pop(name, None)
         await self.app.refresh_catalog()
         plan = await self.app.push_screen_wait(TrainingForm(values, base, preset))
-        if plan is not None:
-            self.follow(Job("train", plan.name, lambda wb: wb.iter_train(plan), owner=self, base=plan.base))
+        if plan is None:
+            return
+        pending = () if plan.seeds == 1 else await self.app.records.call(lambda wb: wb.pending_seeds(plan))
+        self.follow(*(self._seed_jobs(pending) if pending else [self._training_job(plan)]))
+
+    def _seed_jobs(self, pending: Iterable[SeedTraining]) -> list[Job]:
+        """Return jobs that train the pending seeds, except those in progress."""
+        busy = {job.run or job.title for job in self.app.jobs}
+        busy |= {run.id for run in self.store.runs if run.is_in_progress}
+        return [
+            self._training_job(one.config) if one.run is None else self._resuming_job(one.run)
+            for one in pending
+            if (one.config.name if one.run is None else one.run.id) not in busy
+        ]
+
+    def _training_job(self, plan: TrainingConfig) -> Job:
+        return Job("train", plan.name, lambda wb: wb.iter_train(plan), owner=self, base=plan.base)
+
+    def _resuming_job(self, run: Run) -> Job:
+        kind: Kind = "train" if run.kind == "train" else "pretrain"
+        plan = run.plan.get("plan")  # may be anything if the run is damaged
+        base = str(plan.get("base", "")) if isinstance(plan, Mapping) else ""
+        return Job(kind, run.name, lambda wb: wb.iter_resume(run.id), owner=self, run=run.id, base=base)
 
     def action_pretrain(self) -> None:
         self.run_task(self.start_pretraining(), group="new", exclusive=True)
@@ -348,11 +381,14 @@ class TrainScreen(MainScreen):
         entry = self.entry
         if entry is None or entry.run is None:
             return
-        run = entry.run
-        kind: Kind = "train" if run.kind == "train" else "pretrain"
-        plan = run.plan.get("plan")  # may be anything if the run is damaged
-        base = str(plan.get("base", "")) if isinstance(plan, Mapping) else ""
-        self.follow(Job(kind, run.name, lambda wb: wb.iter_resume(run.id), owner=self, run=run.id, base=base))
+        if entry.state == "finished":
+            self.run_task(self._train_rest(entry.run))
+        else:
+            self.follow(self._resuming_job(entry.run))
+
+    async def _train_rest(self, run: Run) -> None:
+        """Queue the seeds that are left of the training of several seeds that a finished run belongs to."""
+        self.follow(*self._seed_jobs(await self.app.records.call(lambda wb: wb.pending_seeds(run))))
 
     def action_pause(self) -> None:
         if (entry := self.entry) is not None and (metrics := self.store.metrics.get(entry.key)) is not None:

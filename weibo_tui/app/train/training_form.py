@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from textual.containers import Horizontal
@@ -31,7 +32,7 @@ from weibo_tui.engine.hyperparameters import PRESETS, Cleaning, Hyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditConfig, ComputeOptions, TrainingConfig
+from weibo_tui.workbench import AuditConfig, ComputeOptions, TrainingConfig, Workbench
 
 HYPER = tuple(field.name for field in fields(Hyperparameters))
 
@@ -145,6 +146,7 @@ class TrainingForm(FilesForm[TrainingConfig]):
             hyper=Hyperparameters(**self.values(*HYPER)),
             machine=ComputeOptions(**self.values("device", "dtype", "threads")),
             **self.values("name", "base", "labels", "map", "validation", "test", "split_seed", "keep_states", "probes"),
+            **self.values("baselines", "seeds", "keep"),
             preprocessing=Cleaning(**self.values("simplify")).version,
             **own,
         )
@@ -152,7 +154,7 @@ class TrainingForm(FilesForm[TrainingConfig]):
     async def check(self, plan: TrainingConfig) -> TrainingConfig:
         plan = await self.expanded(plan)
         with problems_of(self._fields["name"]):
-            await self.app.records.call(lambda wb: wb.check_new_name("train", plan.name))
+            await self._check_names(plan)
         await self.app.records.call(lambda wb: wb.check_base_fits(plan))
         for name, own_file in self._own_files.items():
             for path in getattr(plan, name):
@@ -161,6 +163,19 @@ class TrainingForm(FilesForm[TrainingConfig]):
         with self.data_problems(self._files):
             await self.preview.run(lambda wb: wb.iter_check_data(plan), self.show_progress)
         return plan
+
+    async def _check_names(self, plan: TrainingConfig) -> None:
+        """Raise UserInputError where the adapter's name, or that of a seed to train, is not free."""
+        pending = await self.app.records.call(lambda wb: wb.pending_seeds(plan)) if plan.seeds > 1 else ()
+        names = [plan.name, *(one.config.name for one in pending if one.run is None)]
+        if any(job.kind == "train" and job.title in names for job in self.app.jobs):
+            raise UserInputError(_("this name exists already"))
+        for name in names:
+            await self.app.records.call(partial(_check_new_name, name))
+
+
+def _check_new_name(name: str, wb: Workbench) -> None:
+    wb.check_new_name("train", name)
 
 
 def _preset_texts(name: str) -> dict[str, str]:

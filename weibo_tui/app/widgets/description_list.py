@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -17,10 +17,13 @@ MIN_VALUE_WIDTH = 24
 
 @dataclass(frozen=True, slots=True)
 class DescriptionItem:
-    """A name and a value. Without a value it is a heading, without a name a line of full width."""
+    """A name and a value. Without a value it is a heading, without a name a line of full width.
+
+    `lines` returns lines that are laid out for a width, in place of both."""
 
     name: str = ""
     value: Content | None = None
+    lines: Callable[[int], Iterable[Content]] | None = None
 
 
 class DescriptionList(ResponsiveText):
@@ -32,7 +35,9 @@ class DescriptionList(ResponsiveText):
 
 
 def _lines(item: DescriptionItem, names: int, width: int) -> Iterator[Content]:
-    if item.value is None:
+    if item.lines is not None:
+        yield from item.lines(width)
+    elif item.value is None:
         yield from Content.styled(item.name, "bold $primary").wrap(width)
     elif not item.name:
         yield from item.value.wrap(width)

@@ -1,9 +1,10 @@
-"""Screen of why a post got its label: the shaded post with the prediction after each character, and what follows."""
+"""Screen of why a post got its label: the shaded post with the curve of its prediction, the reasons, and a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from rich.cells import cell_len
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
@@ -12,25 +13,32 @@ from textual.widgets import Static
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.formatting import label_content, safe_content
 from weibo_tui.app.keymap import bindings
+from weibo_tui.app.services.explanations import ExplainedPost
+from weibo_tui.app.widgets.explanation import legend_lines, post_lines, reason_lines, unit_style
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.explanation import curve_lines, explanation_legend, explanation_lines
+from weibo_tui.presentation.explanation import weight_bar
 from weibo_tui.presentation.numbers import percent
-from weibo_tui.text.shading import BLUE, ORANGE, STEPS, color, step
-from weibo_tui.text.terminal import wrap_cells
-from weibo_tui.workbench.explanation import Explanation
+from weibo_tui.progress import Progress
+from weibo_tui.text.terminal import sanitize, truncate_cells
+from weibo_tui.workbench.explanation import ExplainedUnit, Explanation, ShapleyUnit
 
-_INK = "#1f2328"
-"""The color of text on a shade."""
+MAX_ROWS = 12
+"""Rows of the table."""
+_UNIT_CELLS = 20
+_BAR_CELLS = 16
 
 
 class ExplanationScreen(FormScreen[None]):
-    """Explains the prediction of an adapter for a post."""
+    """Explains the prediction for a post. `turn` moves in the list that the post is from, by 1 or -1 to the next post
+    with a prediction, and returns it, or None at an end."""
 
     HELP_TEXT = N_(
         "Why the post got its label. Orange parts speak for the label, blue and underlined ones against it. The bars "
-        "below the text are the probability of the label if the post ended there."
+        "below the text are the probability of the label if the post ended there. The weight of a part is the change "
+        "of the log odds without it. s shows Shapley values instead: the mean change over all orders in which the "
+        "parts can be added, with a standard error."
     )
     BINDINGS = bindings("why")
     DEFAULT_CSS = """
@@ -41,22 +49,62 @@ class ExplanationScreen(FormScreen[None]):
     }
     """
 
-    def __init__(self, post: str, adapter: str) -> None:
+    def __init__(self, post: ExplainedPost, turn: Callable[[int], ExplainedPost | None]) -> None:
         super().__init__()
-        self._post, self._adapter = post, adapter
+        self._post = post
+        self._turn = turn
+        self._shapley = False
 
     def compose_body(self) -> Iterable[Widget]:
-        yield Static(safe_content(_("Why: {adapter}").format(adapter=self._adapter)), classes="title")
+        yield Static(classes="title")
         with VerticalScroll(id="why"):
-            yield Static(_("Explaining the prediction …"), markup=False)
+            yield Static()
 
     def on_mount(self) -> None:
         self.query_one("#why").focus()
-        self.run_task(self._explain())
+        self._show()
+
+    def _show(self) -> None:
+        title = _("Why: {adapter}").format(adapter=self._post.adapter)
+        if self._shapley:
+            title += " · " + _("Shapley values")
+        self.query_one(".title", Static).update(safe_content(title))
+        self.query_one("#why", VerticalScroll).scroll_home(animate=False)
+        found = self.app.explanations.find(self._post, self._shapley)
+        if found is not None:
+            self._show_explanation(found)
+            return
+        self.query_one("#why Static", Static).update(Content(_("Explaining the prediction …")))
+        self.run_task(self._explain(), "explain", exclusive=True)
 
     async def _explain(self) -> None:
-        found = await self.app.engine.call(lambda wb: wb.explain(self._post, self._adapter), for_app_only=True)
-        self.query_one("#why Static", Static).update(ResponsiveText(lambda width: _lines(found, width)))
+        try:
+            self._show_explanation(await self.app.explanations.explain(self._post, self._shapley, self._show_progress))
+        except Exception:
+            self.query_one("#why Static", Static).update(Content(_("No explanation.")))
+            raise
+
+    def _show_progress(self, progress: Progress) -> None:
+        message = _("Explaining the prediction … {share}")
+        share = percent(progress.done / progress.total if progress.total else 0.0, 0)
+        self.query_one("#why Static", Static).update(Content(message.format(share=share)))
+
+    def _show_explanation(self, explanation: Explanation) -> None:
+        self.query_one("#why Static", Static).update(ResponsiveText(lambda width: _lines(explanation, width)))
+
+    def action_shapley(self) -> None:
+        """Show the Shapley values of the units, or their weights again."""
+        self._shapley = not self._shapley
+        self._show()
+
+    def action_turn(self, step: int) -> None:
+        """Explain the next or the previous post of the list."""
+        post = self._turn(step)
+        if post is None:
+            self.show_message(_("No more posts with a prediction in this direction."))
+            return
+        self._post, self._shapley = post, False
+        self._show()
 
 
 def _lines(explanation: Explanation, width: int) -> Iterator[Content]:
@@ -65,43 +113,39 @@ def _lines(explanation: Explanation, width: int) -> Iterator[Content]:
     for name, probability in probabilities[:2]:
         yield Content.assemble(label_content(name, names), f"  {percent(probability)}")
     yield Content("")
-    for line in curve_lines(explanation, width):
-        yield _shaded(explanation, line.start, line.text) if line.bars else safe_content(line.text)
-        if line.bars:
-            yield Content.styled(line.bars, "$text-muted")
+    yield from post_lines(explanation, width)
     yield Content("")
-    for sentence in explanation_lines(explanation):
-        yield from map(safe_content, wrap_cells(sentence, width))
+    yield from reason_lines(explanation, width)
     yield Content("")
-    yield _scale()
-    yield from (
-        Content.styled(line, "$text-muted") for line in wrap_cells(explanation_legend(explanation.label), width)
-    )
+    yield from legend_lines(explanation, width)
+    yield Content("")
+    yield from _table(explanation, width)
 
 
-def _shaded(explanation: Explanation, start: int, text: str) -> Content:
-    """Return a line of the post with the shades of its units."""
-    pieces: list[Content] = []
-    done = 0
-    for unit in explanation.units:
-        begin, end = max(unit.start - start, done), min(unit.end - start, len(text))
-        if begin >= end:
-            continue
-        pieces += [safe_content(text[done:begin]), safe_content(text[begin:end], _style(step(unit.weight)))]
-        done = end
-    return Content("").join([*pieces, safe_content(text[done:])])
+def _table(explanation: Explanation, width: int) -> Iterator[Content]:
+    """Yield the units of the largest weights, the largest first: the weight, a bar, and what else is known."""
+    units = sorted(explanation.shaded, key=lambda unit: -abs(unit.weight))[:MAX_ROWS]
+    longest = max((abs(unit.weight) for unit in units), default=0.0) or 1.0
+    detail = _("standard error") if explanation.shapley else _("probability, in points")
+    part = _("part")
+    heading = part + " " * (_UNIT_CELLS - cell_len(part)) + _aligned(_("weight"), 8) + " " * (_BAR_CELLS + 3) + detail
+    yield Content.styled(heading, "$text-muted").truncate(width)
+    for unit in units:
+        name = truncate_cells(" ".join(sanitize(unit.text).split()), _UNIT_CELLS - 2)
+        bar = weight_bar(unit.weight / longest, _BAR_CELLS)
+        yield Content.assemble(
+            Content.styled(name, unit_style(unit.weight)),
+            " " * (_UNIT_CELLS - cell_len(name)),
+            _aligned(f"{unit.weight:+.2f}", 8),
+            f" {bar} ",
+            (_detail(unit), "$text-muted"),
+        ).truncate(width)
 
 
-def _style(shade: int) -> str:
-    """Return the style of a step of the scale."""
-    if (background := color(shade)) is None:
-        return ""
-    return f"{'underline ' if shade < 0 else ''}{_INK} on {background}"
+def _detail(unit: ExplainedUnit | ShapleyUnit) -> str:
+    """Return the standard error of a Shapley value, or by how much a unit changes the probability."""
+    return f"± {unit.error:.2f}" if isinstance(unit, ShapleyUnit) else f"{100 * unit.change:+.1f}"
 
 
-def _scale() -> Content:
-    """Return the fixed scale of shades."""
-    ink = f"{_INK} on"
-    less = [Content.styled(f" −{size:g} ", f"underline {ink} {shade}") for size, shade in zip(STEPS, BLUE, strict=True)]
-    more = [Content.styled(f" +{size:g} ", f"{ink} {shade}") for size, shade in zip(STEPS, ORANGE, strict=True)]
-    return Content("").join([*less[::-1], *more])
+def _aligned(text: str, width: int) -> str:
+    return " " * max(0, width - cell_len(text)) + text

@@ -13,8 +13,10 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
+from weibo_tui.app.services.explanations import ExplainedPost
 from weibo_tui.app.widgets.columns import OrderType, Pattern, Row
 from weibo_tui.app.widgets.details_pane import DetailsDialog, DetailsPane
+from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
 from weibo_tui.app.widgets.row_table import RowTable
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
@@ -144,6 +146,28 @@ class RowBrowser(Container, Generic[Row, OrderType, Key]):
             self.screen.set_focus(self.details)
         elif self.row is not None:
             self.app.push_screen(DetailsDialog(self.create_details(), self.row, self.pattern()))
+
+    # ---- explanations
+
+    @property
+    def explained_post(self) -> ExplainedPost | None:
+        """The post under the cursor with its adapter, None where there is no prediction to explain."""
+        return None if self.row is None else self.details.explained_post(self.row)
+
+    def explain_row(self) -> None:
+        """Open the explanation of the row under the cursor."""
+        if (post := self.explained_post) is not None:
+            self.app.push_screen(ExplanationScreen(post, self._turn))
+
+    def _turn(self, step: int) -> ExplainedPost | None:
+        """Go to the next row in a direction that has a prediction, among those that are loaded."""
+        place = self.table.cursor + step
+        while 0 <= place < len(self.table.rows) and (row := self.table.rows[place]) is not None:
+            if (post := self.details.explained_post(row)) is not None:
+                self.table.go_to(place)
+                return post
+            place += step
+        return None
 
     def on_details_pane_exited(self) -> None:
         self.screen.set_focus(self.table)

@@ -9,13 +9,17 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import SIGNS, bar, label_color, safe_line
+from weibo_tui.app.formatting import SIGNS, bar, label_color, safe_line, wrap_parts
+from weibo_tui.app.widgets.figure_table import paragraph_lines
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
-from weibo_tui.presentation.numbers import percent
-from weibo_tui.presentation.score_card import ScoreFigures, score_figures
+from weibo_tui.presentation.baselines import baseline_sentence
+from weibo_tui.presentation.numbers import number, percent
+from weibo_tui.presentation.score_card import ScoreFigures, score_figures, with_interval, with_null
+from weibo_tui.presentation.score_parts import ScoreParts, score_parts
+from weibo_tui.presentation.seeds import seeds_sentence
 from weibo_tui.text.terminal import sanitize, truncate_cells
 
 MAX_WIDTH = 72
@@ -61,15 +65,31 @@ def score_lines(score: Mapping[str, Any], width: int, unseen: bool = True) -> It
             ("  " + figures.interval if style else "", "$text-muted"),
         )
     yield Content("")
-    pairs = [(_("Macro F1"), figures.macro_f1), ("MCC", figures.mcc), ("ECE", figures.ece), ("Brier", figures.brier)]
-    yield Content("   ").join(Content.assemble((name + " ", "$text-muted"), value) for name, value in pairs)
+    for line in wrap_parts(_pairs(figures, score_parts(score)), width):
+        yield line.truncate(width, ellipsis=True)
     yield _posts(figures, unseen)
+    for sentence in filter(None, (baseline_sentence(score), seeds_sentence(score))):
+        yield from paragraph_lines(sentence, width)
     if figures.labels:
         yield Content("")
         yield from _per_label(figures)
     if figures.confusion:
         yield Content("")
         yield from _confusion(figures.labels, figures.confusion, width)
+
+
+def _pairs(figures: ScoreFigures, parts: ScoreParts) -> Iterator[Content]:
+    """Yield the other figures, each with its interval, and the ECE with that of a perfectly calibrated model."""
+    pairs = [
+        (_("Macro F1"), with_interval(figures.macro_f1, parts.macro_f1_ci, percent)),
+        ("MCC", with_interval(figures.mcc, parts.mcc_ci, number)),
+        ("ECE", with_null(figures.ece, parts)),
+        ("Brier", figures.brier),
+    ]
+    if parts.augrc is not None:
+        pairs.append(("AUGRC", number(parts.augrc, 4)))
+    for name, value in pairs:
+        yield Content.assemble((name + " ", "$text-muted"), value)
 
 
 def _posts(figures: ScoreFigures, unseen: bool) -> Content:

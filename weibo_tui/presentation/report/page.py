@@ -37,7 +37,7 @@ from weibo_tui.version import __version__
 from weibo_tui.workbench.estimation import Estimate
 from weibo_tui.workbench.report import FIGURES, Report, ReportedPost
 
-_STYLE = Path(__file__).with_name("style.css")
+_STYLE = Path(__file__).parents[1] / "style.css"
 _MAX_POST = 300  # characters
 _MAX_NAME = 40
 _MAX_WINDOWS = 120  # rows of the table

@@ -1,0 +1,31 @@
+"""The self-test of explanations as a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from weibo_tui.locale import ngettext
+from weibo_tui.presentation.numbers import figure
+
+
+def faithfulness_sentence(values: object) -> str:
+    """Return what `FaithfulnessResult.to_card` says, also from a card of another program. Empty for anything else."""
+    if not isinstance(values, Mapping):
+        return ""
+    removed, posts, strongest, others = _figures(values)
+    if removed is None or posts is None or strongest is None or others is None:
+        return ""
+    message = ngettext(
+        "Removing the {removed} strongest units changes the probability by {strongest:.2f}, {removed} random ones by "
+        "{others:.2f} ({posts:,.0f} post).",
+        "Removing the {removed} strongest units changes the probability by {strongest:.2f}, {removed} random ones by "
+        "{others:.2f} ({posts:,.0f} posts).",
+        int(posts),
+    )
+    return message.format(removed=int(removed), strongest=strongest, others=others, posts=posts)
+
+
+def _figures(values: Mapping[str, Any]) -> list[float | None]:
+    found = [figure(values.get(name)) for name in ("removed", "posts", "strongest", "random")]
+    return [value if value is not None and abs(value) < 1e9 else None for value in found]

@@ -1,0 +1,1 @@
+"""Pictures of score cards and comparisons as SVG, and as PNG."""

@@ -1,0 +1,1 @@
+"""Score cards and comparisons as files for publication."""

@@ -1,0 +1,170 @@
+"""Documents of score cards: all tables and pictures of one, or a table with a row for each of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from weibo_tui.display_names import label_name
+from weibo_tui.locale import gettext as _
+from weibo_tui.locale import with_note
+from weibo_tui.presentation.baselines import baseline_name
+from weibo_tui.presentation.numbers import NO_FIGURE, interval, number, p_value, percent, signed_points
+from weibo_tui.presentation.pictures.score_card import score_pictures
+from weibo_tui.presentation.publication.document import Document
+from weibo_tui.presentation.publication.parts import Facts, Part, Table
+from weibo_tui.presentation.publication.spreadsheet import all_posts, score_numbers
+from weibo_tui.presentation.score_card import ScoreFigures, score_figures, with_null
+from weibo_tui.presentation.score_parts import Baseline, ScoreParts, Seeds, Subset, score_parts
+from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval, seed_figure
+
+Score = Mapping[str, Any]
+LINEAR = "linear"
+"""The simple model that a table of several adapters compares with."""
+
+
+def score_document(
+    score: Score,
+    title: str,
+    facts: Sequence[tuple[str, str]] = (),
+    note: str = "",
+    value: Mapping[str, Any] | None = None,
+) -> Document:
+    """Return all of a score card (`ScoreCard.to_dict`), with facts about the adapter and a note on the score.
+
+    `value` is instead of the score in JSON."""
+    about = [Facts(facts)] if facts else []
+    main, *details = score_tables(score)
+    content: list[Part] = [*about, main, *([note] if note else []), *score_pictures(score), *details]
+    return Document(title, content, [*score_numbers(title, score)], score if value is None else value)
+
+
+def score_tables(score: Score) -> Iterator[Table]:
+    """Yield the tables of a score card, as far as it has what they show."""
+    figures, parts = score_figures(score), score_parts(score)
+    yield Table("", ("", _("value"), _("95% interval")), [*_figures(figures, parts)])
+    if figures.labels:
+        header = (_("label"), _("precision"), _("recall"), "F1", _("posts"))
+        yield Table(_("Labels"), header, [(label_name(name), *figures.per_label[name]) for name in figures.labels])
+    if figures.confusion:
+        yield _confusion(figures)
+    if parts.baselines:
+        yield _baselines(parts.baselines)
+    if parts.seeds is not None:
+        yield _seeds(parts.seeds)
+    if parts.answering:
+        yield _answering(parts)
+    for title, subsets in ((_("Files"), parts.sources), (_("Characters of a post"), parts.lengths)):
+        if subsets:
+            yield _subsets(title, subsets)
+
+
+def _figures(figures: ScoreFigures, parts: ScoreParts) -> Iterator[tuple[str, str, str]]:
+    yield _("Posts"), f"{figures.posts:,}", ""
+    if figures.failed:
+        yield _("failed"), f"{figures.failed:,}", ""
+    yield _("Accuracy"), percent(figures.accuracy), interval(parts.accuracy_ci, percent)
+    yield _("without emoticons"), percent(figures.without_emoticons), ""
+    yield _("only emoticons"), percent(figures.only_emoticons), ""
+    yield _("Macro F1"), figures.macro_f1, interval(parts.macro_f1_ci, percent)
+    yield "MCC", figures.mcc, interval(parts.mcc_ci, number)
+    yield "ECE", with_null(figures.ece, parts), ""
+    yield "Brier", figures.brier, ""
+    if parts.augrc is not None:
+        yield "AUGRC", number(parts.augrc, 4), ""
+
+
+def _confusion(figures: ScoreFigures) -> Table:
+    names = [label_name(label) for label in figures.labels]
+    rows = [(name, *(f"{count:,}" for count in counts)) for name, counts in zip(names, figures.confusion, strict=True)]
+    return Table(_("Confusion matrix"), (_("actual ↓ pred. →"), *names), rows)
+
+
+def _baselines(baselines: Sequence[Baseline]) -> Table:
+    header = (
+        *(_("model"), _("accuracy"), _("95% interval"), _("Macro F1")),
+        *(_("difference in points"), _("95% interval"), _("McNemar's p")),
+    )
+    rows = [
+        (
+            *(baseline_name(one.name), percent(one.accuracy), interval(one.accuracy_ci, percent)),
+            *(percent(one.macro_f1), signed_points(one.difference)),
+            *(interval(one.difference_ci, signed_points), p_value(one.p)),
+        )
+        for one in baselines
+    ]
+    return Table(_("Simple models on the same posts"), header, rows)
+
+
+def _seeds(seeds: Seeds) -> Table:
+    names = {"accuracy": _("accuracy"), "macro_f1": _("Macro F1"), "mcc": "MCC"}
+    figures = {name: seeds.figures[name] for name in names if name in seeds.figures}
+    rows = [
+        (str(seed), *(seed_figure(values[place], name) for name, values in figures.items()))
+        for place, seed in enumerate(seeds.seeds)
+    ]
+    rows.append((_("mean ± sd"), *(mean_and_deviation(values, name) for name, values in figures.items())))
+    rows.append((_("95% interval"), *(mean_interval(values, name) for name, values in figures.items())))
+    title = _("Trainings with {number} seeds").format(number=len(seeds.seeds))
+    return Table(title, (_("seed"), *(names[name] for name in figures)), rows)
+
+
+def _answering(parts: ScoreParts) -> Table:
+    header = (_("wanted accuracy"), _("from confidence"), _("share of posts answered"), _("posts"))
+    rows = [
+        (percent(one.accuracy, 0), number(one.threshold), percent(one.coverage), f"{one.n:,}")
+        for one in parts.answering
+    ]
+    return Table(_("Answering only confident posts"), header, rows)
+
+
+def _subsets(title: str, subsets: Sequence[Subset]) -> Table:
+    rows = [
+        (
+            *(one.name, f"{one.n:,}", percent(one.accuracy)),
+            *(_ends(one.low, one.high), percent(one.macro_f1)),
+        )
+        for one in subsets
+    ]
+    return Table(title, ("", _("posts"), _("accuracy"), _("95% interval"), _("Macro F1")), rows)
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    return NO_FIGURE if low is None or high is None else interval((low, high), percent)
+
+
+def scores_document(scores: Mapping[str, Score], title: str, note: str = "") -> Document:
+    """Return a table with a row for each of several score cards, by the names of the adapters."""
+    rows = [(name, *score_cells(score)) for name, score in scores.items()]
+    numbers = [{"name": name, **all_posts(score)} for name, score in scores.items()]
+    value = [{"adapter": name, **score} for name, score in scores.items()]
+    return Document(title, [Table("", score_header(), rows).filled(), *([note] if note else [])], numbers, value)
+
+
+def score_header() -> tuple[str, ...]:
+    """Return the header of a table with a score card in a row."""
+    return (
+        *(_("adapter"), _("posts"), _("accuracy"), _("95% interval"), _("Macro F1"), _("95% interval"), "MCC"),
+        *(_("ECE (calibrated)"), "Brier", _("points over the linear model"), _("McNemar's p"), _("mean of seeds")),
+    )
+
+
+def score_cells(score: Score) -> Iterator[str]:
+    """Yield the cells of a score card in a row, after its name."""
+    figures, parts = score_figures(score), score_parts(score)
+    linear = next((one for one in parts.baselines if one.name == LINEAR), None)
+    yield f"{figures.posts:,}"
+    yield percent(figures.accuracy)
+    yield interval(parts.accuracy_ci, percent)
+    yield figures.macro_f1
+    yield interval(parts.macro_f1_ci, percent)
+    yield figures.mcc
+    yield figures.ece if parts.ece_null is None else with_note(figures.ece, number(parts.ece_null[0]))
+    yield figures.brier
+    if linear is None:
+        yield from (NO_FIGURE, NO_FIGURE)
+    else:
+        yield with_note(signed_points(linear.difference), interval(linear.difference_ci, signed_points))
+        yield p_value(linear.p)
+    accuracies = parts.seeds.figures.get("accuracy", ()) if parts.seeds is not None else ()
+    yield with_note(mean_and_deviation(accuracies, "accuracy"), f"{len(accuracies)}") if accuracies else NO_FIGURE
