@@ -11,6 +11,7 @@ In a notebook or a script, use the workbench::
     result = wb.train("posts.csv", "mood", epochs=2)    # a TrainingResult
     score = wb.evaluate("test.csv", adapter="mood")     # a ScoreCard
     document(score).write("score.html")                 # a Document; also .tex, .md, .csv, .svg, .png
+    wb.compare("test.csv", ["mood", "other"])           # a ComparisonResult
     wb.label_file("posts.csv", "labeled.csv")           # a LabelingResult
     wb.estimate("labeled.csv", by="week")               # an EstimationResult
     write_report(wb.report("labeled.csv"), "report.html")

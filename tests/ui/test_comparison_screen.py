@@ -103,7 +103,7 @@ def test_marked_adapters_are_compared_on_a_file(compared: Workbench, few: Path, 
 
     play(scene, size=(140, 40))
     assert (tmp_path / "differ.csv").exists()
-    assert "# other, mood on few.csv" in (tmp_path / "comparison.md").read_text("utf-8")
+    assert "# other, mood compared on few.csv" in (tmp_path / "comparison.md").read_text("utf-8")
 
 
 def test_pairs_of_three_adapters_are_turned(compared: Workbench, few: Path) -> None:

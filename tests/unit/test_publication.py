@@ -261,7 +261,7 @@ def test_compare_writes_a_comparison(furnished: Path, command: Command, few: Pat
     found = command.ok(*common, "--out", tmp_path / "a.md")
     text = (tmp_path / "a.md").read_text("utf-8")
     for expected in (
-        "# mood, other on few.csv",
+        "# mood, other compared on few.csv",
         "## Differences of accuracy",
         "| mood – other | +0.0 |",
         "## Agreement",

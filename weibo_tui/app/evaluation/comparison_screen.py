@@ -48,7 +48,7 @@ class Comparison:
     def title(self) -> str:
         """The adapters and the file."""
         names = [*self.config.adapters, *filter(None, [self.config.predicted_column])]
-        return _("{adapter} on {files}").format(adapter=join_list(names), files=self.config.data.name)
+        return _("{adapters} compared on {files}").format(adapters=join_list(names), files=self.config.data.name)
 
     @property
     def outcome(self) -> str:

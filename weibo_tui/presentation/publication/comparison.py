@@ -26,7 +26,7 @@ _MAX_TABLES = 10
 def comparison_document(result: ComparisonResult, title: str = "") -> Document:
     """Return the document of a comparison. Without human labels it has no figures of accuracy."""
     names = join_list(map(rater_name, result.raters))
-    title = title or _("{adapter} on {files}").format(adapter=names, files=result.path.name)
+    title = title or _("{adapters} compared on {files}").format(adapters=names, files=result.path.name)
     parts: list[Part] = [_scores(result) if result.has_labels else _counts(result)]
     parts += (pair_sentence(result, pair) for pair in result.pairs)
     parts += [*comparison_notes(result), *result.warnings]
