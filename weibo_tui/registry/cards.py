@@ -13,6 +13,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -168,6 +169,13 @@ def read(path: Path, card_type: type[Card]) -> Card:
 
 def parse(data: bytes, card_type: type[Card]) -> Card:
     """Return the card in the bytes of its file. Raises ValueError with the reason."""
+    card: Card = _parse(data, card_type)  # type: ignore[arg-type]  # mypy takes the hash of the class for that of its cards
+    return card
+
+
+# Each prediction reads the cards of its models, also those while typing.
+@lru_cache(maxsize=16)
+def _parse(data: bytes, card_type: type[Any]) -> Any:
     try:
         values = json.loads(data)
     except (RecursionError, UnicodeDecodeError) as error:

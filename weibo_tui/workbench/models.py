@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
@@ -134,8 +135,9 @@ class ModelLoader:
         name = self.adapter_name(adapter)
         card = self.adapters.card(name)
         base_name = self.base_of(card)
-        # The complete cards, because two adapters may share their weights and differ in temperature or length.
-        key = (cards.write(card), cards.write(self.bases.card(base_name)), self._resolve(machine))
+        # Nearly complete cards, because two adapters may share their weights and differ in temperature or length.
+        own = cards.write(dataclasses.replace(card, score={}))  # which is the largest part
+        key = (own, cards.write(self.bases.card(base_name)), self._resolve(machine))
         with self._lock:
             # Inserted again at the end, so that the first is the least recently used.
             classifier = self._classifiers.pop(key, None) or self._load_classifier(name, base_name, machine)

@@ -37,9 +37,9 @@ class Prompt(TextArea):
     """The field for posts. `history` returns the posts sent before, newest first."""
 
     HELP_TEXT = N_(
-        "The prompt: write or paste a post and press Enter to predict its label. Ctrl+J or Alt+Enter starts "
-        "a new line. Up and Down show the posts sent before. Several pasted lines can be one post or one "
-        "post each. A single q quits."
+        "The prompt: write or paste a post and press Enter to predict its label. The prediction of the text so far is "
+        "in the lower border. Ctrl+J or Alt+Enter starts a new line. Up and Down show the posts sent before. Several "
+        "pasted lines can be one post or one post each. A single q quits."
     )
     BINDINGS = bindings("prompt")
 

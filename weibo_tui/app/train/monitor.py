@@ -134,7 +134,8 @@ class ChartGrid(Container):
 class _Body(VerticalScroll):
     HELP_TEXT = N_(
         "The monitor of the selected run. Up and Down scroll; z enlarges one chart, then Left and Right "
-        "change the chart; l switches to a logarithmic axis, m smooths. Esc goes back to the list."
+        "change the chart; l switches to a logarithmic axis, m smooths. Probe posts are predicted at each validation. "
+        "Esc goes back to the list."
     )
 
 
