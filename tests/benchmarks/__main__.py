@@ -1,9 +1,9 @@
 """Compare this project with other programs and hold it to targets: `python tests/benchmarks [SUITE]… [--rounds N]`.
 
-The suites are train, predict, start, ui, typing, history and explain (default: all, 50 minutes). What is compared runs
-in processes of its own, in turn, round after round, so that memory and warm caches are not shared. `--target NAME
-ARGUMENTS` is how one of these processes is started: it prints its figures as one JSON object on the last line of
-stdout.
+The suites are train, predict, start, ui, typing, history and explain (default: all, three quarters of an hour). What is
+compared runs in processes of its own, in turn, round after round, so that memory and warm caches are not shared.
+`--target NAME ARGUMENTS` is how one of these processes is started: it prints its figures as a JSON object, the last
+line of stdout.
 """
 
 from __future__ import annotations
