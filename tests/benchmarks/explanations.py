@@ -1,4 +1,4 @@
-"""How exact, quick and faithful explanations are, on posts of a file or on invented ones."""
+"""Figures on explanations: exactness, times and faithfulness, on posts of a file or on invented ones."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class FileUse:
             return None
         answers = [
             ("linear", _("With a linear model: seconds")),
-            ("adapter", _("With five small adapters: minutes, and mostly more exact")),
+            ("adapter", _("With five small adapters on the default base: minutes")),
         ]
         model = await app.push_screen_wait(ChoiceDialog(_("How do you want to look for wrong labels?"), answers))
         if model is None:
