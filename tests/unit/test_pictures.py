@@ -49,7 +49,7 @@ def test_score_card_has_all_pictures() -> None:
     found = pictures(scores.score())
     assert [*found] == ["reliability", "confidences", "risk-coverage", "confusion", "baselines", "seeds"]
     shown = {name: " ".join(words_of(picture.inline())) for name, picture in found.items()}
-    assert "ECE 0.031 · perfectly calibrated: 0.027, 95% below 0.045" in shown["reliability"]
+    assert "ECE 0.031 (perfectly calibrated: 0.027, 95% below 0.045)" in shown["reliability"]
     assert "40 of 200 predictions are wrong" in shown["confidences"]
     assert "AUGRC 0.0512" in shown["risk-coverage"]
     assert "≥ 0.900" in shown["risk-coverage"]

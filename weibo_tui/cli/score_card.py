@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from weibo_tui.cli.output import one_line, pad
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.numbers import number, percent
+from weibo_tui.presentation.numbers import interval, number, percent
 from weibo_tui.presentation.score_card import ScoreFigures, score_figures, with_interval, with_null
 from weibo_tui.presentation.score_parts import Subset, score_parts
 from weibo_tui.presentation.score_sentences import score_sentences
@@ -22,9 +22,9 @@ _NAME_CELLS = 40
 def score_lines(score: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of a score card (`ScoreCard.to_dict`). A dash stands for a missing figure."""
     figures, parts = score_figures(score), score_parts(score)
-    interval = f"  ({figures.interval})" if figures.interval else ""
+    ends = "" if parts.accuracy_ci is None else f"  ({interval(parts.accuracy_ci, percent)})"
     yield _("Posts          {n}, {failed} failed").format(n=f"{figures.posts:,}", failed=figures.failed)
-    yield _("Accuracy       {accuracy}").format(accuracy=percent(figures.accuracy)) + interval
+    yield _("Accuracy       {accuracy}").format(accuracy=percent(figures.accuracy)) + ends
     yield _("no emoticons   {accuracy}").format(accuracy=percent(figures.without_emoticons))
     yield _("only emoticons {accuracy}").format(accuracy=percent(figures.only_emoticons))
     macro_f1 = with_interval(figures.macro_f1, parts.macro_f1_ci, percent)

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from weibo_tui.locale import ngettext
-from weibo_tui.presentation.numbers import figure
+from weibo_tui.presentation.numbers import figure, mapping
 
 
 def faithfulness_sentence(values: object) -> str:
     """Return what `FaithfulnessResult.to_card` says, also from a card of another program. Empty for anything else."""
-    if not isinstance(values, Mapping):
-        return ""
-    removed, posts, strongest, others = _figures(values)
+    removed, posts, strongest, others = _figures(mapping(values))
     if removed is None or posts is None or strongest is None or others is None:
         return ""
     message = ngettext(
@@ -27,5 +25,5 @@ def faithfulness_sentence(values: object) -> str:
 
 
 def _figures(values: Mapping[str, Any]) -> list[float | None]:
-    found = [figure(values.get(name)) for name in ("removed", "posts", "strongest", "random")]
-    return [value if value is not None and abs(value) < 1e9 else None for value in found]
+    figures = (figure(values.get(name)) for name in ("removed", "posts", "strongest", "random"))
+    return [value if value is not None and abs(value) < 1e9 else None for value in figures]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 NO_FIGURE = "–"
 
@@ -82,3 +83,13 @@ def figure(value: object) -> float | None:
         return value if math.isfinite(value) else None
     except OverflowError:  # JSON has integers that no float holds
         return None
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return a value from a file if it is a mapping, otherwise an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def sequence(value: object) -> Sequence[Any]:
+    """Return a value from a file if it is a list, otherwise an empty one."""
+    return value if isinstance(value, list | tuple) else ()

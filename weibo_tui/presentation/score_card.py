@@ -8,7 +8,7 @@ from typing import Any
 
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import with_note
-from weibo_tui.presentation.numbers import figure, interval, number, percent
+from weibo_tui.presentation.numbers import figure, interval, mapping, number, percent, sequence
 from weibo_tui.presentation.score_parts import Interval, ScoreParts
 
 
@@ -21,8 +21,6 @@ class ScoreFigures:
     accuracy: float | None
     without_emoticons: float | None
     only_emoticons: float | None
-    interval: str
-    """Confidence interval of the accuracy, as in `95.1% – 97.3%`."""
     macro_f1: str
     mcc: str
     ece: str
@@ -36,22 +34,21 @@ class ScoreFigures:
 
 def score_figures(score: Mapping[str, Any]) -> ScoreFigures:
     """Read a score card (`ScoreCard.to_dict`), also one from another program."""
-    emoticons = _mapping(score.get("emoticons"))
-    labels = [label for label in _sequence(score.get("labels")) if isinstance(label, str)]
-    per_label = _mapping(score.get("per_label"))
+    emoticons = mapping(score.get("emoticons"))
+    labels = [label for label in sequence(score.get("labels")) if isinstance(label, str)]
+    per_label = mapping(score.get("per_label"))
     return ScoreFigures(
         posts=int(figure(score.get("n")) or 0),
         failed=int(figure(score.get("failed")) or 0),
         accuracy=figure(score.get("accuracy")),
         without_emoticons=figure(emoticons.get("without")),
         only_emoticons=figure(emoticons.get("only")),
-        interval=_interval(score.get("accuracy_ci")),
         macro_f1=percent(figure(score.get("macro_f1"))),
         mcc=number(figure(score.get("mcc"))),
         ece=number(figure(score.get("ece"))),
         brier=number(figure(score.get("brier"))),
         labels=labels,
-        per_label={label: _label_cells(_mapping(per_label.get(label))) for label in labels},
+        per_label={label: _label_cells(mapping(per_label.get(label))) for label in labels},
         confusion=_counts(score.get("confusion"), len(labels)),
     )
 
@@ -74,22 +71,9 @@ def _label_cells(values: Mapping[str, Any]) -> list[str]:
     return [*shares, number(figure(values.get("support")), 0)]
 
 
-def _interval(ends: object) -> str:
-    low, high = [*map(figure, _sequence(ends)), None, None][:2]
-    return "" if low is None or high is None else f"{percent(low)} – {percent(high)}"
-
-
 def _counts(rows: object, labels: int) -> list[list[int]]:
     """Return the confusion matrix, or nothing if it is not square."""
-    matrix = [[figure(count) for count in _sequence(row)] for row in _sequence(rows)]
+    matrix = [[figure(count) for count in sequence(row)] for row in sequence(rows)]
     if len(matrix) != labels or any(len(row) != labels or None in row for row in matrix):
         return []
     return [[int(count or 0) for count in row] for row in matrix]
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _sequence(value: object) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else ()

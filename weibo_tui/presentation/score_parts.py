@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from weibo_tui.presentation.numbers import figure
+from weibo_tui.presentation.numbers import figure, mapping, sequence
 
 MAX_ROWS = 200
 """Rows of a part that are read; the program writes at most 100."""
@@ -37,8 +37,7 @@ class Subset:
     name: str
     n: int
     accuracy: float | None
-    low: float | None
-    high: float | None
+    accuracy_ci: Interval | None
     macro_f1: float | None
 
 
@@ -123,12 +122,12 @@ def _bin(row: object) -> Bin | None:
 
 
 def _right_and_wrong(row: object) -> tuple[int, int] | None:
-    right, wrong = [*map(figure, _sequence(row)), None, None][:2]
+    right, wrong = [*map(figure, sequence(row)), None, None][:2]
     return None if right is None or wrong is None else (_count(right), _count(wrong))
 
 
 def _point(row: object) -> tuple[float, float, float] | None:
-    coverage, risk, threshold = [*map(figure, _sequence(row)[:3]), None, None, None][:3]
+    coverage, risk, threshold = [*map(figure, sequence(row)[:3]), None, None, None][:3]
     if coverage is None or risk is None or threshold is None:
         return None
     return _share(coverage), _share(risk), _share(threshold)
@@ -142,13 +141,17 @@ def _answering(row: object) -> Answering | None:
 
 
 def _subset(row: object) -> Subset | None:
-    n, *shares = _figures(row, "n", "accuracy", "low", "high", "macro_f1")
-    name = _mapping(row).get("name")
-    return Subset(name, _count(n), *map(_share_or_none, shares)) if isinstance(name, str) else None
+    values = mapping(row)
+    name = values.get("name")
+    if not isinstance(name, str):
+        return None
+    n, accuracy, macro_f1 = _figures(row, "n", "accuracy", "macro_f1")
+    ends = _pair((values.get("low"), values.get("high")))
+    return Subset(name, _count(n), _share_or_none(accuracy), ends, _share_or_none(macro_f1))
 
 
 def _baseline(row: object) -> Baseline | None:
-    values = _mapping(row)
+    values = mapping(row)
     name = values.get("name")
     if not isinstance(name, str):
         return None
@@ -170,11 +173,11 @@ def _baseline(row: object) -> Baseline | None:
 
 def _seeds(value: object) -> Seeds | None:
     """Return the trainings, or None unless there are two with the same figures of each."""
-    values = _mapping(value)
-    seeds = [int(seed) for seed in map(figure, _sequence(values.get("seeds"))[:MAX_ROWS]) if seed is not None]
+    values = mapping(value)
+    seeds = [int(seed) for seed in map(figure, sequence(values.get("seeds"))[:MAX_ROWS]) if seed is not None]
     figures = {}
     for name in ("accuracy", "macro_f1", "mcc", "baseline_difference"):
-        read = (_signed(figure(one)) for one in _sequence(values.get(name))[:MAX_ROWS])
+        read = (_signed(figure(one)) for one in sequence(values.get(name))[:MAX_ROWS])
         numbers = [one for one in read if one is not None]
         if len(numbers) == len(seeds):
             figures[name] = numbers
@@ -186,16 +189,16 @@ def _seeds(value: object) -> Seeds | None:
 
 
 def _rows(value: object, read: Callable[[object], PartT | None]) -> Sequence[PartT]:
-    return [part for part in map(read, _sequence(value)[:MAX_ROWS]) if part is not None]
+    return [part for part in map(read, sequence(value)[:MAX_ROWS]) if part is not None]
 
 
 def _figures(row: object, *names: str) -> Iterator[float | None]:
-    values = _mapping(row)
+    values = mapping(row)
     return (figure(values.get(name)) for name in names)
 
 
 def _pair(ends: object) -> tuple[float, float] | None:
-    low, high = [*(_signed(figure(end)) for end in _sequence(ends)[:2]), None, None][:2]
+    low, high = [*(_signed(figure(end)) for end in sequence(ends)[:2]), None, None][:2]
     return None if low is None or high is None else (low, high)
 
 
@@ -213,11 +216,3 @@ def _share_or_none(value: float | None) -> float | None:
 
 def _count(value: float | None) -> int:
     return int(min(max(value or 0, 0), MAX_COUNT))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _sequence(value: object) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else ()

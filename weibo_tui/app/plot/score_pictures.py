@@ -12,10 +12,10 @@ from weibo_tui.app.plot.plane import MAIN, Plane, percent_axis
 from weibo_tui.app.plot.render import bottom_labels, draw_series, tick_columns
 from weibo_tui.app.plot.series import Series
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.answering import thresholds
 from weibo_tui.presentation.score_parts import Bin, ScoreParts
 from weibo_tui.text.terminal import truncate_cells
 
-MIN_HEIGHT = 8
 POINT, THRESHOLD = "●", "◆"
 _MAX_TICKS = 6
 _TICK_CELLS = 8
@@ -51,19 +51,19 @@ def _reliability(bins: Sequence[Bin], width: int, height: int) -> list[Content]:
 
 
 def _risk_coverage(parts: ScoreParts, width: int, height: int) -> list[Content]:
-    """Return the error rate among the most confident posts by their share, with the thresholds that are reached."""
+    """Return the error rate among the most confident posts by their share, with the thresholds that are marks."""
     points = parts.risk_coverage
     highest = max(risk for _coverage, risk, _threshold in points)
     x, y = percent_axis(0.0, 1.0, width // _TICK_CELLS), percent_axis(0.0, max(highest, 0.01), _MAX_TICKS)
     plane = Plane(x, y, width, height - 1)
-    thresholds = [one for one in parts.answering if one.coverage < 1]
-    for one in thresholds:
+    marks = thresholds(parts)
+    for one in marks:
         plane.dashed_line(one.coverage, 0.0, one.coverage, 1 - one.accuracy)
     curve = Series("")
     for coverage, risk, _threshold in points:
         curve.add(coverage, risk)
     draw_series(plane.canvas(MAIN), curve, plane.x, plane.y, log_y=False, smooth=False)
-    for one in thresholds:
+    for one in marks:
         plane.mark(one.coverage, 1 - one.accuracy, THRESHOLD)
     return [_title(_("Error rate ↑ by share answered →"), width), *plane.lines()]
 

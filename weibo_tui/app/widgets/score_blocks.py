@@ -110,7 +110,7 @@ def _subset_block(title: str, subsets: Sequence[Subset], width: int) -> Block:
 
     def bars(row: int, cells: int) -> Content:
         one = subsets[row]
-        return interval_bar(cells, "$primary", None, one.accuracy, one.low, one.high)
+        return interval_bar(cells, "$primary", None, one.accuracy, *(one.accuracy_ci or (None, None)))
 
     columns = [
         Column(_("accuracy"), [percent(one.accuracy) for one in subsets]),

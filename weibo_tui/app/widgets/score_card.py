@@ -16,7 +16,7 @@ from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.presentation.baselines import baseline_sentence
-from weibo_tui.presentation.numbers import number, percent
+from weibo_tui.presentation.numbers import interval, number, percent
 from weibo_tui.presentation.score_card import ScoreFigures, score_figures, with_interval, with_null
 from weibo_tui.presentation.score_parts import ScoreParts, score_parts
 from weibo_tui.presentation.seeds import seeds_sentence
@@ -48,24 +48,25 @@ class ScoreView(Static):
 
 def score_lines(score: Mapping[str, Any], width: int, unseen: bool = True) -> Iterator[Content]:
     """Yield the lines of a score card (`ScoreCard.to_dict`). A dash stands for a missing figure."""
-    figures = score_figures(score)
+    figures, parts = score_figures(score), score_parts(score)
+    ends = "" if parts.accuracy_ci is None else interval(parts.accuracy_ci, percent)
     rows = [
         (_("Accuracy"), figures.accuracy, "bold"),
         (_("without emoticons"), figures.without_emoticons, ""),
         (_("only emoticons"), figures.only_emoticons, ""),
     ]
     first = max(cell_len(name) for name, _share, _style in rows) + 2
-    bar_width = max(8, min(24, width - first - 12 - len(figures.interval)))
+    bar_width = max(8, min(24, width - first - 12 - len(ends)))
     for name, share, style in rows:
         yield Content.assemble(
             (name + " " * (first - cell_len(name)), style or "$text-muted"),
             (percent(share).rjust(8), style),
             "  ",
             bar(share, bar_width, "$primary") if share is not None else "",
-            ("  " + figures.interval if style else "", "$text-muted"),
+            ("  " + ends if style else "", "$text-muted"),
         )
     yield Content("")
-    for line in wrap_parts(_pairs(figures, score_parts(score)), width):
+    for line in wrap_parts(_pairs(figures, parts), width):
         yield line.truncate(width, ellipsis=True)
     yield _posts(figures, unseen)
     for sentence in filter(None, (baseline_sentence(score), seeds_sentence(score))):

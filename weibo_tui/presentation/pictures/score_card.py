@@ -28,7 +28,7 @@ from weibo_tui.presentation.pictures.svg import (
     text_width,
     words,
 )
-from weibo_tui.presentation.score_card import score_figures, with_interval
+from weibo_tui.presentation.score_card import score_figures, with_interval, with_null
 from weibo_tui.presentation.score_parts import Answering, ScoreParts, Seeds, score_parts
 from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval
 
@@ -89,11 +89,7 @@ def _reliability(parts: ScoreParts, ece: str) -> Picture:
         at = x(one.confidence)
         shown.append(line(at, y(one.low), at, y(one.high), width=1.5, opacity=0.7))
         shown.append(dot(at, y(one.accuracy)))
-    note = f"ECE {ece}"
-    if parts.ece_null is not None:
-        message = _("perfectly calibrated: {mean}, 95% below {limit}")
-        note += " · " + message.format(mean=number(parts.ece_null[0]), limit=number(parts.ece_null[1]))
-    return _panel("reliability", _("Reliability"), "".join(shown), note)
+    return _panel("reliability", _("Reliability"), "".join(shown), f"ECE {with_null(ece, parts)}")
 
 
 def _confidences(counts: Sequence[tuple[int, int]]) -> Picture:

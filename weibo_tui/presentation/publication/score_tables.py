@@ -9,7 +9,7 @@ from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.answering import thresholds
 from weibo_tui.presentation.baselines import baseline_name
-from weibo_tui.presentation.numbers import NO_FIGURE, interval, number, p_value, percent, signed_points
+from weibo_tui.presentation.numbers import interval, number, p_value, percent, signed_points
 from weibo_tui.presentation.publication.parts import Table
 from weibo_tui.presentation.score_card import ScoreFigures, score_figures, with_null
 from weibo_tui.presentation.score_parts import Answering, Baseline, ScoreParts, Seeds, Subset, score_parts
@@ -94,14 +94,7 @@ def _answering(known: Sequence[Answering]) -> Table:
 
 def _subsets(title: str, subsets: Sequence[Subset]) -> Table:
     rows = [
-        (
-            *(one.name, f"{one.n:,}", percent(one.accuracy)),
-            *(_ends(one.low, one.high), percent(one.macro_f1)),
-        )
+        (one.name, f"{one.n:,}", percent(one.accuracy), interval(one.accuracy_ci, percent), percent(one.macro_f1))
         for one in subsets
     ]
     return Table(title, ("", _("posts"), _("accuracy"), _("95% interval"), _("Macro F1")), rows)
-
-
-def _ends(low: float | None, high: float | None) -> str:
-    return NO_FIGURE if low is None or high is None else interval((low, high), percent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from weibo_tui.presentation.numbers import figure
+from weibo_tui.presentation.numbers import figure, mapping
 from weibo_tui.presentation.score_card import ScoreFigures, score_figures
 from weibo_tui.presentation.score_parts import Interval, ScoreParts, Subset, score_parts
 
@@ -39,7 +39,7 @@ def all_posts(score: Mapping[str, Any]) -> Row:
 
 def _parts(figures: ScoreFigures, parts: ScoreParts, score: Mapping[str, Any]) -> Iterator[Row]:
     for label in figures.labels:
-        values = (score.get("per_label") or {}).get(label) or {}
+        values = mapping(mapping(score.get("per_label")).get(label))
         shares = {one: figure(values.get(one)) for one in ("precision", "recall", "f1")}
         yield {"part": "label", "item": label, "n": figure(values.get("support")), **shares}
     for label, counts in zip(figures.labels, figures.confusion, strict=False):
@@ -79,7 +79,7 @@ def _parts(figures: ScoreFigures, parts: ScoreParts, score: Mapping[str, Any]) -
 
 
 def _subset(part: str, one: Subset) -> Row:
-    ends = {"accuracy_low": one.low, "accuracy_high": one.high}
+    ends = _ends("accuracy", one.accuracy_ci)
     return {"part": part, "item": one.name, "n": one.n, "accuracy": one.accuracy, **ends, "macro_f1": one.macro_f1}
 
 
