@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -33,6 +33,17 @@ def drain(steps: Generator[object, None, Result]) -> Result:
         except StopIteration as stop:
             result: Result = stop.value
             return result
+
+
+def as_part(steps: Generator[Progress, None, Result], before: int, total: int) -> Generator[Progress, None, Result]:
+    """Yield the progress of a part as that of the whole of `total` items, and return the result of the part."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        yield replace(step, done=before + step.done, total=total)
 
 
 class Rate:

@@ -98,13 +98,13 @@ def _list_label_errors(plan: AuditConfig, out: Path, overwrite: bool, model: str
     from weibo_tui.workbench.label_errors import FoundLabelErrors, LabelErrorSearch
 
     search = LabelErrorSearch(plan, out, overwrite, model, base)
-    found = run_with_progress(lambda workbench: workbench.iter_label_errors(search), FoundLabelErrors)
+    result = run_with_progress(lambda workbench: workbench.iter_label_errors(search), FoundLabelErrors)
     message = ngettext(
         "{number:,} label of {posts:,} is probably wrong: {path}",
         "{number:,} labels of {posts:,} are probably wrong: {path}",
-        found.errors,
+        result.errors,
     )
-    echo_info(message.format(number=found.errors, posts=found.posts, path=found.path))
+    echo_info(message.format(number=result.errors, posts=result.posts, path=result.path))
 
 
 def _lines(figures: dict[str, Any]) -> Iterator[str]:

@@ -319,7 +319,7 @@ def evaluate(
     label_map: options.LabelMap = None,
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.presentation.publication.evaluation import evaluation_document
+    from weibo_tui.presentation.publication.scores import evaluation_document
     from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
     list_bad_rows(data or (), columns, bad_rows, overwrite, errors)

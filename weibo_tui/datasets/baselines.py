@@ -13,7 +13,7 @@ from weibo_tui.datasets.character_grams import count_grams
 from weibo_tui.datasets.linear_model import LinearModel
 from weibo_tui.datasets.naive_bayes_svm import SHARES, NaiveBayesSVM
 from weibo_tui.datasets.splitting import Split
-from weibo_tui.progress import Progress
+from weibo_tui.progress import Progress, as_part
 from weibo_tui.text.cleaning import PREPROCESSING
 
 if TYPE_CHECKING:
@@ -46,18 +46,7 @@ def predict_baselines(
     number = int(codes.max()) + 1
     predictions["linear"] = LinearModel.fit(fitted, train).probabilities(held_out, number).argmax(axis=1)
     yield Progress("baselines", 1, models)
-    steps = NaiveBayesSVM.fit(fitted, train)
-    nbsvm = yield from _with_progress(steps, models)
+    nbsvm = yield from as_part(NaiveBayesSVM.fit(fitted, train, "baselines"), 1, models)
     hits = [np.count_nonzero(nbsvm.predict(chosen, share) == validation) for share in SHARES]
     predictions["nbsvm"] = nbsvm.predict(held_out, SHARES[int(np.argmax(hits))])
     return predictions
-
-
-def _with_progress(steps: Generator[int, None, NaiveBayesSVM], models: int) -> Generator[Progress, None, NaiveBayesSVM]:
-    while True:
-        try:
-            done = next(steps)
-        except StopIteration as stop:
-            result: NaiveBayesSVM = stop.value
-            return result
-        yield Progress("baselines", 1 + done, models)

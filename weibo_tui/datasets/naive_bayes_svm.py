@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from weibo_tui.datasets.character_grams import Matrix
+from weibo_tui.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,17 +38,18 @@ class NaiveBayesSVM:
     biases: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, counts: Matrix, codes: NDArray[np.int64]) -> Generator[int, None, Self]:
-        """Train on counts (posts, n-grams) and labels (posts,) of two labels or more. Yields the models done."""
+    def fit(cls, counts: Matrix, codes: NDArray[np.int64], stage: str = "training") -> Generator[Progress, None, Self]:
+        """Train on counts (posts, n-grams) and labels (posts,) of two labels or more."""
         import numpy as np
 
         labels = np.unique(codes)
         present = counts.copy()
         present.data = np.ones_like(present.data)
         models = []
-        for label in labels if len(labels) > 2 else labels[1:]:
+        modeled = labels if len(labels) > 2 else labels[1:]
+        for label in modeled:
             models.append(_fit(present, codes == label))
-            yield len(models)
+            yield Progress(stage, len(models), len(modeled))
         ratios, weights, biases = (np.array(column, np.float32) for column in zip(*models, strict=True))
         return cls(labels, ratios, weights, biases)
 

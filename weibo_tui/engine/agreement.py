@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from weibo_tui.engine.uncertainty import DRAWS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-DRAWS = 2000
-"""Samples of the bootstrap."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,37 @@ Sources: Q. McNemar, Psychometrika 12 (1947) 153-157, the test. M. W. Fagerland 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from weibo_tui.engine.uncertainty import DRAWS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-DRAWS = 2000
-"""Samples of the bootstrap."""
+
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """Accuracy of the first classifier minus that of the second, with its 95 % interval and McNemar's test.
+
+    `first_only` and `second_only` are the numbers of posts that only this classifier gets right.
+    """
+
+    difference: float
+    difference_ci: tuple[float, float]
+    first_only: int
+    second_only: int
+    p: float
+    mid_p: float
+
+
+def compare_hits(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: NDArray[np.int64]) -> PairedTest:
+    """Compare the hits (n,) of two classifiers on the same posts, n > 0; `groups` as in `paired_difference`."""
+    difference, low, high = paired_difference(first, second, groups)
+    first_only, second_only = int(np.sum(first & ~second)), int(np.sum(second & ~first))
+    return PairedTest(difference, (low, high), first_only, second_only, *mcnemar(first_only, second_only))
 
 
 def mcnemar(first_only: int, second_only: int) -> tuple[float, float]:

@@ -191,21 +191,23 @@ def iter_explain(classifier: Classifier, post: str, label: int | None = None) ->
     for name, indices in groups.items():
         texts.append(without(post, [units[index] for index in indices]) if name else without_emoticons(post))
     nothing = np.array(curve[0].probabilities)
-    found, is_text = yield from _predict_in_chunks(classifier, texts, nothing)
+    probabilities, is_text = yield from _predict_in_chunks(classifier, texts, nothing)
     (whole,) = margins(np.array([predicted.probabilities]), label)
     (empty,) = margins(nothing[None], label)
-    values = margins(found, label)
+    values = margins(probabilities, label)
     weights = {
         part: UnitWeight(
             part,
             weight=float(whole - values[index]),
-            change=float(predicted.probabilities[label] - found[index, label]),
+            change=float(predicted.probabilities[label] - probabilities[index, label]),
             alone=float(values[len(parts) + index] - empty),
         )
         for index, part in enumerate(parts)
     }
     of_groups = {
-        name: tuple(found[index].tolist()) for index, name in enumerate(groups, 2 * len(parts)) if is_text[index]
+        name: tuple(probabilities[index].tolist())
+        for index, name in enumerate(groups, 2 * len(parts))
+        if is_text[index]
     }
     of_units, of_clauses = (tuple(weights[part] for part in some) for some in (units, clauses))
     return Explanation(label, predicted.probabilities, tuple(curve), of_units, of_clauses, of_groups)
@@ -243,8 +245,8 @@ def _predict_in_chunks(
     rows, is_text = [nothing[None][:0]], list[bool]()
     for start in range(0, len(texts), _CHUNK):
         yield Progress("step", start, len(texts))
-        found, readable = _probabilities(classifier, texts[start : start + _CHUNK], nothing)
-        rows.append(found)
+        probabilities, readable = _probabilities(classifier, texts[start : start + _CHUNK], nothing)
+        rows.append(probabilities)
         is_text += readable
     return np.concatenate(rows), is_text
 
@@ -325,11 +327,12 @@ def removal_effects(
     units = find_units(post[:MAX_POST_LENGTH])
     if not number < len(units) <= MAX_UNITS or not isinstance(classifier.predict([post])[0], Prediction):
         return None
-    found = yield from iter_explain(classifier, post)
-    order = np.argsort([-weight.weight for weight in found.units], kind="stable")
+    explanation = yield from iter_explain(classifier, post)
+    order = np.argsort([-weight.weight for weight in explanation.units], kind="stable")
     rng = np.random.default_rng(seed)
     removed = [order[:number], *(rng.permutation(len(units))[:number] for _draw in range(5))]
     texts = [without(post, [units[index] for index in sorted(chosen)]) for chosen in removed]
-    nothing = np.array(found.curve[0].probabilities)
-    falls = found.probabilities[found.label] - _probabilities(classifier, texts, nothing)[0][:, found.label]
+    nothing = np.array(explanation.curve[0].probabilities)
+    label = explanation.label
+    falls = explanation.probabilities[label] - _probabilities(classifier, texts, nothing)[0][:, label]
     return float(falls[0]), float(falls[1:].mean())

@@ -44,10 +44,7 @@ def score(
     actual = np.asarray(truth, dtype=np.int64)
     p = np.asarray(probabilities, dtype=np.float64).reshape(-1, len(names))
     if not len(actual):
-        undefined: dict[str, float | None] = {"precision": None, "recall": None, "f1": None, "support": 0}
-        confusion = tuple((0,) * len(names) for _name in names)
-        per_label = {name: dict(undefined) for name in names}
-        return ScoreCard(n=0, failed=failed, per_label=per_label, labels=tuple(names), confusion=confusion)
+        return _empty_score(names, failed)
     p = p / p.sum(axis=1, keepdims=True)  # scikit-learn refuses float32's rounding errors
     predicted, confidence = p.argmax(axis=1), p.max(axis=1)
     correct = predicted == actual
@@ -55,9 +52,6 @@ def score(
     accuracy, macro_f1 = accuracy_and_macro_f1(actual, predicted, len(names))
     # With a single label scikit-learn warns and returns 0.
     mcc = metrics.matthews_corrcoef(actual, predicted) if len(np.union1d(actual, predicted)) > 1 else 0.0
-    precision, recall, f1, support = metrics.precision_recall_fscore_support(
-        actual, predicted, labels=labels, zero_division=0.0
-    )
     intervals = dict(zip(("macro_f1", "mcc"), bootstrap_intervals(actual, predicted, len(names), groups), strict=True))
     known = {name: interval for name, interval in intervals.items() if interval is not None}
     ends = {name: (interval.low, interval.high) for name, interval in known.items()}
@@ -72,15 +66,7 @@ def score(
         mcc=float(mcc),
         mcc_ci=ends.get("mcc"),
         interval_methods={name: interval.method for name, interval in known.items()},
-        per_label={
-            name: {
-                "precision": float(precision[i]),
-                "recall": float(recall[i]),
-                "f1": float(f1[i]),
-                "support": int(support[i]),
-            }
-            for i, name in enumerate(names)
-        },
+        per_label=_label_scores(actual, predicted, names),
         labels=tuple(names),
         confusion=tuple(map(tuple, metrics.confusion_matrix(actual, predicted, labels=labels).tolist())),
         ece=calibration_error(confidence, correct),
@@ -92,6 +78,28 @@ def score(
         augrc=curve.augrc(),
         answering=curve.answering(groups),
     )
+
+
+def _empty_score(names: Sequence[str], failed: int) -> ScoreCard:
+    undefined: dict[str, float | None] = {"precision": None, "recall": None, "f1": None, "support": 0}
+    confusion = tuple((0,) * len(names) for _name in names)
+    per_label = {name: dict(undefined) for name in names}
+    return ScoreCard(n=0, failed=failed, per_label=per_label, labels=tuple(names), confusion=confusion)
+
+
+def _label_scores(
+    actual: NDArray[np.int64], predicted: NDArray[np.int64], names: Sequence[str]
+) -> dict[str, dict[str, float | None]]:
+    from sklearn import metrics
+
+    columns = metrics.precision_recall_fscore_support(
+        actual, predicted, labels=np.arange(len(names)), zero_division=0.0
+    )
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return {
+        name: dict(zip(("precision", "recall", "f1", "support"), row, strict=True))
+        for name, row in zip(names, rows, strict=True)
+    }
 
 
 def accuracy_and_macro_f1(

@@ -10,7 +10,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.text import html
 
-_MISSING = "–"
+MISSING = "–"
 
 
 Interval = tuple[float, float]
@@ -70,7 +70,7 @@ class ScoreCard:
             posts += _("; {failed} failed").format(failed=f"{self.failed:,}")
         shares = ("precision", "recall", "f1")
         per_label = (
-            (label, *(_percent(figures[name]) for name in shares), f"{figures['support']:,}")
+            (label, *(percent(figures[name]) for name in shares), f"{figures['support']:,}")
             for label, figures in self.per_label.items()
         )
         parts = [
@@ -83,13 +83,13 @@ class ScoreCard:
         return "".join(parts)
 
     def _figures(self) -> Iterator[tuple[str, str]]:
-        interval = "" if self.accuracy_ci is None else f" ({' – '.join(map(_percent, self.accuracy_ci))})"
-        yield _("Accuracy"), _percent(self.accuracy) + interval
-        yield _("without emoticons"), _percent(self.emoticons.get("without"))
-        yield _("only emoticons"), _percent(self.emoticons.get("only"))
-        yield _("Macro F1"), _percent(self.macro_f1)
+        interval = "" if self.accuracy_ci is None else f" ({' – '.join(map(percent, self.accuracy_ci))})"
+        yield _("Accuracy"), percent(self.accuracy) + interval
+        yield _("without emoticons"), percent(self.emoticons.get("without"))
+        yield _("only emoticons"), percent(self.emoticons.get("only"))
+        yield _("Macro F1"), percent(self.macro_f1)
         for name, value in (("MCC", self.mcc), ("ECE", self.ece), ("Brier", self.brier)):
-            yield name, _MISSING if value is None else f"{value:.3f}"
+            yield name, MISSING if value is None else f"{value:.3f}"
 
 
 def _tuples(value: Any) -> Any:
@@ -99,5 +99,6 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
-def _percent(share: float | None) -> str:
-    return _MISSING if share is None else f"{share:.1%}"
+def percent(share: float | None) -> str:
+    """Return `97.5%` for 0.975, or a dash."""
+    return MISSING if share is None else f"{share:.1%}"

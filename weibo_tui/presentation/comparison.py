@@ -103,12 +103,6 @@ def comparison_notes(result: ComparisonResult) -> Iterator[str]:
             "{count:,} rows skipped, because their labels are not among those compared.",
             count,
         ).format(count=count)
-    if number := result.left_out.get("unpredicted", 0):
-        yield ngettext(
-            "{number:,} row without a predicted label is not counted.",
-            "{number:,} rows without a predicted label are not counted.",
-            number,
-        ).format(number=number)
     if result.failed:
         yield ngettext("{count:,} post cannot be read.", "{count:,} posts cannot be read.", result.failed).format(
             count=result.failed

@@ -32,12 +32,6 @@ def estimation_notes(result: EstimationResult) -> Iterator[str]:
     yield from _cannot_tell(whole)
     yield from _windows(result)
     yield from label_notes(result.labels_read_as, result.left_out)
-    if number := result.left_out.get("unpredicted", 0):
-        yield ngettext(
-            "{number:,} row without a predicted label is not counted.",
-            "{number:,} rows without a predicted label are not counted.",
-            number,
-        ).format(number=number)
 
 
 def _answers(estimate: Estimate) -> str:

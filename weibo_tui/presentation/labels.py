@@ -54,3 +54,9 @@ def label_notes(read_as: Mapping[str, str], left_out: Mapping[str, int]) -> Iter
             "{count:,} rows skipped by --map.",
             count,
         ).format(count=count)
+    if number := left_out.get("unpredicted", 0):
+        yield ngettext(
+            "{number:,} row without a predicted label is not counted.",
+            "{number:,} rows without a predicted label are not counted.",
+            number,
+        ).format(number=number)

@@ -26,7 +26,7 @@ def compare_with_baselines(
     """
     import numpy as np
 
-    from weibo_tui.engine.comparison import mcnemar, paired_difference
+    from weibo_tui.engine.comparison import compare_hits
     from weibo_tui.engine.metrics import accuracy_and_macro_f1
     from weibo_tui.engine.uncertainty import accuracy_interval, effective_size
 
@@ -41,21 +41,19 @@ def compare_with_baselines(
         predicted = every[readable]
         accuracy, macro_f1 = accuracy_and_macro_f1(actual, predicted, len(dataset.names))
         own = predicted == actual
-        difference, *ends = paired_difference(hits, own, groups)
-        adapter_only, baseline_only = int(np.sum(hits & ~own)), int(np.sum(own & ~hits))
-        p, mid_p = mcnemar(adapter_only, baseline_only)
+        test = compare_hits(hits, own, groups)
         figures.append(
             {
                 "name": name,
                 "accuracy": accuracy,
                 "accuracy_ci": accuracy_interval(accuracy, effective_size(groups)),
                 "macro_f1": macro_f1,
-                "difference": difference,
-                "difference_ci": tuple(ends),
-                "adapter_only": adapter_only,
-                "baseline_only": baseline_only,
-                "p": p,
-                "mid_p": mid_p,
+                "difference": test.difference,
+                "difference_ci": test.difference_ci,
+                "adapter_only": test.first_only,
+                "baseline_only": test.second_only,
+                "p": test.p,
+                "mid_p": test.mid_p,
             }
         )
     return tuple(figures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from weibo_tui.engine.score_card import ScoreCard
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, join_names
-from weibo_tui.progress import Progress
+from weibo_tui.progress import Progress, as_part
 from weibo_tui.workbench.comparison_result import ComparedPosts, ComparisonResult, PairComparison, Rater
 from weibo_tui.workbench.config import ComparisonConfig, check_output
 from weibo_tui.workbench.evaluation import Predictions, predict_probabilities
@@ -109,18 +109,18 @@ class _Rows:
 
     def keep_named(self, names: _Names, column: str | None) -> None:
         """Keep the rows whose labels all raters have, and count the others."""
-        kept = []
+        named = []
         for index, (answer, predicted) in enumerate(zip(self.answers, self.predicted, strict=True)):
             reason = names.reason(answer, predicted if column is not None else None)
             if reason:
                 self.left_out[reason] += 1
             else:
-                kept.append(index)
-        self.texts = [self.texts[index] for index in kept]
-        self.numbers = [self.numbers[index] for index in kept]
-        self.answers = [self.answers[index] for index in kept]
-        self.predicted = [self.predicted[index] for index in kept]
-        self.confidences = [self.confidences[index] for index in kept]
+                named.append(index)
+        self.texts = [self.texts[index] for index in named]
+        self.numbers = [self.numbers[index] for index in named]
+        self.answers = [self.answers[index] for index in named]
+        self.predicted = [self.predicted[index] for index in named]
+        self.confidences = [self.confidences[index] for index in named]
 
 
 def _read(table: LabeledTable) -> Generator[Progress, None, _Rows]:
@@ -236,22 +236,9 @@ def _predict(
     for done, (card, own) in enumerate(zip(cards, names.own, strict=True)):
         classifier = models.classifier(card.name, config.machine)
         steps = predict_probabilities(classifier, texts, len(card.labels), "predicting")
-        predictions = yield from _as_part(steps, done * len(texts), len(cards) * len(texts))
+        predictions = yield from as_part(steps, done * len(texts), len(cards) * len(texts))
         result.append(_common_probabilities(predictions, own, len(texts), len(names.labels)))
     return result
-
-
-def _as_part(
-    steps: Generator[Progress, None, Predictions], before: int, total: int
-) -> Generator[Progress, None, Predictions]:
-    """Yield the progress of a part as that of the whole, and return the result of the part."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            predictions: Predictions = stop.value
-            return predictions
-        yield replace(step, done=before + step.done, total=total)
 
 
 def _common_probabilities(
@@ -371,28 +358,16 @@ def _compare_pair(
     import numpy as np
 
     from weibo_tui.engine.agreement import agreement_of_counts
-    from weibo_tui.engine.comparison import mcnemar, paired_difference
+    from weibo_tui.engine.comparison import compare_hits
 
     first, second = posts.predicted[list(pair)]
     cells = np.bincount(first * len(labels) + second, minlength=len(labels) ** 2).reshape(len(labels), -1)
-    found = PairComparison(
+    comparison = PairComparison(
         first=raters[pair[0]].name,
         second=raters[pair[1]].name,
         agreement=agreement_of_counts(cells),
         table=tuple(map(tuple, cells.tolist())),
     )
     if words is None:
-        return found
-    hits = first == posts.labels, second == posts.labels
-    difference, *limits = paired_difference(*hits, words)
-    only = int((hits[0] & ~hits[1]).sum()), int((hits[1] & ~hits[0]).sum())
-    p, mid_p = mcnemar(*only)
-    return replace(
-        found,
-        difference=difference,
-        difference_ci=(limits[0], limits[1]),
-        first_only=only[0],
-        second_only=only[1],
-        p=p,
-        mid_p=mid_p,
-    )
+        return comparison
+    return replace(comparison, **asdict(compare_hits(first == posts.labels, second == posts.labels, words)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from weibo_tui import atomic
 from weibo_tui.datasets.labeled_rows import FileOptions
-from weibo_tui.engine.score_card import Interval, ScoreCard
+from weibo_tui.engine.score_card import MISSING, Interval, ScoreCard, percent
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, ngettext
 from weibo_tui.storage.export import write_csv
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from weibo_tui.engine.agreement import Agreement
-
-_MISSING = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +242,7 @@ class ComparisonResult:
         parts = []
         if scores:
             rows = (
-                (rater.name, _percent(score.accuracy), _percents(score.accuracy_ci), _percent(score.macro_f1))
+                (rater.name, percent(score.accuracy), _percents(score.accuracy_ci), percent(score.macro_f1))
                 for rater, score in scores
             )
             header = ("", _("accuracy"), _("95% interval"), _("Macro F1"))
@@ -252,7 +250,7 @@ class ComparisonResult:
             differences = (
                 (
                     f"{pair.first} – {pair.second}",
-                    _percent(pair.difference),
+                    percent(pair.difference),
                     _percents(pair.difference_ci),
                     _number(pair.p),
                 )
@@ -260,20 +258,16 @@ class ComparisonResult:
             )
             parts.append(html.table(differences, ("", _("difference"), _("95% interval"), "McNemar p")))
         agreements = (
-            (f"{pair.first} – {pair.second}", _percent(pair.agreement.share), _number(pair.agreement.kappa))
+            (f"{pair.first} – {pair.second}", percent(pair.agreement.share), _number(pair.agreement.kappa))
             for pair in self.pairs
         )
         parts.append(html.table(agreements, ("", _("agreement"), _("kappa")), "" if scores else posts))
         return "".join(parts)
 
 
-def _percent(share: float | None) -> str:
-    return _MISSING if share is None else f"{share:.1%}"
-
-
 def _percents(ends: Interval | None) -> str:
-    return _MISSING if ends is None else " – ".join(map(_percent, ends))
+    return MISSING if ends is None else " – ".join(map(percent, ends))
 
 
 def _number(value: float | None) -> str:
-    return _MISSING if value is None else f"{value:.3f}"
+    return MISSING if value is None else f"{value:.3f}"

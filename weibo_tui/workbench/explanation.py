@@ -10,7 +10,7 @@ from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_names
-from weibo_tui.progress import Progress, drain
+from weibo_tui.progress import Progress
 from weibo_tui.text.shading import Span, shade
 from weibo_tui.workbench.models import ModelLoader
 
@@ -127,8 +127,8 @@ def iter_explain(
     adapter = models.adapter_name(adapter)
     names = models.adapters.card(adapter).labels
     classifier = models.classifier(adapter, machine)
-    found = yield from explain_post(classifier, post, _explained_label(names, label))
-    explanation = _named(found, post, adapter, names)
+    by_index = yield from explain_post(classifier, post, _explained_label(names, label))
+    explanation = _named(by_index, post, adapter, names)
     return (yield from _with_shapley(classifier, explanation)) if shapley else explanation
 
 
@@ -137,22 +137,10 @@ def _with_shapley(classifier: Classifier, explanation: Explanation) -> Generator
     from weibo_tui.engine.explanation import parts_of, shapley_values
 
     units, label = parts_of(explanation.text), [*explanation.probabilities].index(explanation.label)
-    found = yield from shapley_values(classifier, explanation.text, units, label)
-    values = zip(units, found.values.tolist(), found.errors.tolist(), strict=True)
-    shapley = tuple(ShapleyUnit(unit.text, unit.start, unit.end, value, error) for unit, value, error in values)
-    return replace(explanation, shapley=shapley)
-
-
-def explain(
-    models: ModelLoader,
-    post: str,
-    adapter: str = "",
-    label: str = "",
-    machine: ComputeOptions = ComputeOptions(),
-    shapley: bool = False,
-) -> Explanation:
-    """Explain the prediction of a post at once; see `Workbench.explain`."""
-    return drain(iter_explain(models, post, adapter, label, machine, shapley))
+    shapley = yield from shapley_values(classifier, explanation.text, units, label)
+    values = zip(units, shapley.values.tolist(), shapley.errors.tolist(), strict=True)
+    named = tuple(ShapleyUnit(unit.text, unit.start, unit.end, value, error) for unit, value, error in values)
+    return replace(explanation, shapley=named)
 
 
 def _explained_label(names: Sequence[str], label: str) -> int | None:

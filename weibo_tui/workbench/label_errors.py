@@ -140,6 +140,6 @@ def _rows(dataset: Dataset, errors: LabelErrors, probabilities: NDArray[np.float
     for post, guess, margin in zip(*columns, strict=True):
         file, row = dataset.places[post]
         shares = [round(share, 4) for share in probabilities[post].tolist()]
-        given = names[dataset.labels[post]]
+        label = names[dataset.labels[post]]
         place = (str(dataset.sources[file].path), row)
-        yield dataset.posts[post], names[guess], shares[guess], *shares, given, round(margin, 4), *place
+        yield dataset.posts[post], names[guess], shares[guess], *shares, label, round(margin, 4), *place

@@ -149,10 +149,10 @@ class SeedRuns:
 
     def _choose(self, runs: Sequence[Run]) -> Run:
         """Return the run whose adapter is kept: the first, or the best on the validation posts, that still exists."""
-        there = [run for run in runs if run.id in self.adapters]
+        candidates = [run for run in runs if run.id in self.adapters]
         if self.group.keep == "first":
-            return there[0]
-        return max(there, key=lambda run: float((run.summary or {}).get("validation_f1") or 0.0))
+            return candidates[0]
+        return max(candidates, key=lambda run: float((run.summary or {}).get("validation_f1") or 0.0))
 
     def _rename(self, card: AdapterCard, overwrite: bool) -> AdapterCard:
         name = self.group.name

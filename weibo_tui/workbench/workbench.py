@@ -16,7 +16,7 @@ from weibo_tui.engine.hyperparameters import ComputeOptions, Parameter
 from weibo_tui.engine.score_card import ScoreCard
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.progress import Progress
+from weibo_tui.progress import Progress, drain
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.storage.history import EVERYTHING, HistoryFilter
 from weibo_tui.workbench import blocking, downloads, explanation, frames, prediction, training
@@ -149,7 +149,7 @@ class Workbench(AnnotationMethods, LabeledFileMethods):
         ('positive', 'positive', 8)
         """
         with blocking.translate_errors():
-            return explanation.explain(self.models, post, adapter, label, machine, shapley)
+            return drain(explanation.iter_explain(self.models, post, adapter, label, machine, shapley))
 
     def self_test(
         self,

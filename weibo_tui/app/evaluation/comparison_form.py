@@ -9,13 +9,12 @@ from textual.widget import Widget
 from textual.widgets import Collapsible, Static
 
 from weibo_tui.app.formatting import safe_content
-from weibo_tui.app.forms.base import FieldError, problems_of
+from weibo_tui.app.forms.base import problems_of
 from weibo_tui.app.forms.choice_field import ChoiceField
 from weibo_tui.app.forms.data_forms import DataForm
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.fields import FieldSpec, optional, parse_names
 from weibo_tui.app.forms.hyperparameter_fields import column_fields, map_field, table_fields
-from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.forms.readings import Reading
 from weibo_tui.datasets.containers import SUFFIXES
@@ -79,13 +78,8 @@ class ComparisonForm(DataForm[ComparisonConfig]):
         field.offer(readings[0].columns if readings else {}, "")
 
     def plan(self) -> ComparisonConfig:
-        source = self._source.path
-        if not self._source.value.strip():
-            raise FieldError(self._source, _("Choose a file of posts first."))
-        if problem := check_path(source, save=False).problem:
-            raise FieldError(self._source, problem)
         return ComparisonConfig(
-            data=source,
+            data=self.chosen_file(self._source),
             adapters=self._fields["adapters"].value or (),
             columns=self.columns(),
             **self.values("predicted_column", "map"),

@@ -26,7 +26,7 @@ from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.labels import label_notes
 from weibo_tui.presentation.numbers import duration, percent
-from weibo_tui.presentation.publication.evaluation import evaluation_document
+from weibo_tui.presentation.publication.scores import evaluation_document
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 

@@ -16,6 +16,7 @@ from weibo_tui.app.forms.choice_field import ChoiceField
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.path_completion import check_path
+from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.forms.reading_lines import source_lines
 from weibo_tui.app.forms.readings import Reading, expand_data, read_file
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
@@ -59,6 +60,14 @@ class DataForm(PlanForm[Plan]):
         """Return the options for reading, None for those that are detected."""
         fields = {key: self._fields[name] for key, name in _FIELDS.items() if name in self._fields}
         return Columns(**{key: field.value for key, field in fields.items() if not field.problem})
+
+    def chosen_file(self, field: PathInput) -> Path:
+        """Return the file of posts in a field. Raise FieldError without one, or for one that cannot be read."""
+        if not field.value.strip():
+            raise FieldError(field, _("Choose a file of posts first."))
+        if problem := check_path(field.path, save=False).problem:
+            raise FieldError(field, problem)
+        return field.path
 
     @property
     def may_ask(self) -> bool:

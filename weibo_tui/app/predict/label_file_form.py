@@ -88,11 +88,7 @@ class LabelingForm(DataForm[LabelingConfig]):
         return self._out if self._out.value.strip() else None
 
     def plan(self) -> LabelingConfig:
-        source = self._source.path
-        if not self._source.value.strip():
-            raise FieldError(self._source, _("Choose a file of posts first."))
-        if problem := check_path(source, save=False).problem:
-            raise FieldError(self._source, problem)
+        source = self.chosen_file(self._source)
         out = self._out.path if self._out.value.strip() else default_output(source)
         if problem := check_path(out, save=True).problem:
             raise FieldError(self._out, problem)

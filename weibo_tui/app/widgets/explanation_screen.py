@@ -70,9 +70,9 @@ class ExplanationScreen(FormScreen[None]):
             title += " · " + _("Shapley values")
         self.query_one(".title", Static).update(safe_content(title))
         self.query_one("#why", VerticalScroll).scroll_home(animate=False)
-        found = self.app.explanations.find(self._post, self._shapley)
-        if found is not None:
-            self._show_explanation(found)
+        known = self.app.explanations.find(self._post, self._shapley)
+        if known is not None:
+            self._show_explanation(known)
             return
         self.query_one("#why Static", Static).update(Content(_("Explaining the prediction …")))
         self.run_task(self._explain(), "explain", exclusive=True)

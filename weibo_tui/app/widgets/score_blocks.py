@@ -20,7 +20,7 @@ from weibo_tui.presentation.answering import main_sentence, thresholds
 from weibo_tui.presentation.baselines import baseline_name
 from weibo_tui.presentation.numbers import interval, p_value, percent, signed_points
 from weibo_tui.presentation.score_parts import Baseline, ScoreParts, Seeds, Subset, score_parts
-from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval
+from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval, seed_figures
 
 Block = Sequence[Content]
 """Lines that belong together."""
@@ -135,21 +135,20 @@ def _baseline_block(baselines: Sequence[Baseline], width: int) -> Block:
 
 def _seeds_block(seeds: Seeds, width: int) -> Block:
     """Return the figures of trainings that differ in their seed, with a dot for each; ◆ is the one that was kept."""
-    names = {"accuracy": _("accuracy"), "macro_f1": _("macro F1"), "mcc": "MCC"}
-    shown = [(name, title) for name, title in names.items() if name in seeds.figures]
+    figures = [*seed_figures(seeds)]
     kept = seeds.seeds.index(seeds.kept) if seeds.kept in seeds.seeds else None
 
     def bars(row: int, cells: int) -> Content:
-        return dots_bar(cells, "$primary", seeds.figures[shown[row][0]], kept)
+        return dots_bar(cells, "$primary", figures[row][2], kept)
 
     columns = [
-        Column(_("mean ± sd"), [mean_and_deviation(seeds.figures[name], name) for name, _title in shown]),
-        Column(_("95% interval"), [mean_interval(seeds.figures[name], name) for name, _title in shown]),
+        Column(_("mean ± sd"), [mean_and_deviation(values, name) for name, _title, values in figures]),
+        Column(_("95% interval"), [mean_interval(values, name) for name, _title, values in figures]),
     ]
     count = len(seeds.seeds)
     title = ngettext("{n} seed", "{n} seeds", count).format(n=f"{count:,}")
-    table = Table(title, [Content(title) for _name, title in shown], columns, width, bars)
-    return [table.header, *map(table.line, range(len(shown)))]
+    table = Table(title, [Content(title) for _name, title, _values in figures], columns, width, bars)
+    return [table.header, *map(table.line, range(len(figures)))]
 
 
 # ---- columns

@@ -30,7 +30,7 @@ from weibo_tui.presentation.pictures.svg import (
 )
 from weibo_tui.presentation.score_card import score_figures, with_interval, with_null
 from weibo_tui.presentation.score_parts import Answering, ScoreParts, Seeds, score_parts
-from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval
+from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval, seed_figures
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 26.0, 66.0, 48.0
 _MAX_LABELS = 20
@@ -206,22 +206,13 @@ def _baselines(parts: ScoreParts) -> Iterator[Picture]:
 
 def _seeds(seeds: Seeds) -> Picture:
     """Return the picture of each training's figures, with their mean and its interval."""
-    names = {"accuracy": _("Accuracy"), "macro_f1": _("Macro F1"), "mcc": "MCC"}
     rows = []
-    for name, title in names.items():
-        if values := seeds.figures.get(name):
-            found = summary(values)
-            mean, low, high = found["mean"], found["low"], found["high"]
-            if mean is not None and low is not None and high is not None:
-                rows.append(
-                    Row(
-                        title,
-                        f"{mean_and_deviation(values, name)} ({mean_interval(values, name)})",
-                        mean,
-                        (low, high),
-                        values,
-                    )
-                )
+    for name, title, values in seed_figures(seeds):
+        figures = summary(values)
+        mean, low, high = figures["mean"], figures["low"], figures["high"]
+        if mean is not None and low is not None and high is not None:
+            shown = f"{mean_and_deviation(values, name)} ({mean_interval(values, name)})"
+            rows.append(Row(title, shown, mean, (low, high), values))
     note = _("mean ± standard deviation (95% interval of the mean), each on a scale of its own")
     return interval_plot(
         "seeds", _("Trainings with {number} seeds").format(number=len(seeds.seeds)), rows, [note], own_scales=True

@@ -13,7 +13,7 @@ from weibo_tui.presentation.numbers import interval, number, p_value, percent, s
 from weibo_tui.presentation.publication.parts import Table
 from weibo_tui.presentation.score_card import ScoreFigures, score_figures, with_null
 from weibo_tui.presentation.score_parts import Answering, Baseline, ScoreParts, Seeds, Subset, score_parts
-from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval, seed_figure
+from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval, seed_figure, seed_figures
 
 
 def score_tables(score: Mapping[str, Any]) -> Iterator[Table]:
@@ -74,16 +74,15 @@ def _baselines(baselines: Sequence[Baseline]) -> Table:
 
 
 def _seeds(seeds: Seeds) -> Table:
-    names = {"accuracy": _("accuracy"), "macro_f1": _("Macro F1"), "mcc": "MCC"}
-    figures = {name: seeds.figures[name] for name in names if name in seeds.figures}
+    figures = [*seed_figures(seeds)]
     rows = [
-        (str(seed), *(seed_figure(values[place], name) for name, values in figures.items()))
+        (str(seed), *(seed_figure(values[place], name) for name, _title, values in figures))
         for place, seed in enumerate(seeds.seeds)
     ]
-    rows.append((_("mean ± sd"), *(mean_and_deviation(values, name) for name, values in figures.items())))
-    rows.append((_("95% interval"), *(mean_interval(values, name) for name, values in figures.items())))
+    rows.append((_("mean ± sd"), *(mean_and_deviation(values, name) for name, _title, values in figures)))
+    rows.append((_("95% interval"), *(mean_interval(values, name) for name, _title, values in figures)))
     title = _("Trainings with {number} seeds").format(number=len(seeds.seeds))
-    return Table(title, (_("seed"), *(names[name] for name in figures)), rows)
+    return Table(title, (_("seed"), *(title for _name, title, _values in figures)), rows)
 
 
 def _answering(known: Sequence[Answering]) -> Table:

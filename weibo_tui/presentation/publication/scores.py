@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import with_note
+from weibo_tui.locale import join_list, with_note
 from weibo_tui.presentation.numbers import NO_FIGURE, interval, number, p_value, percent, signed_points
 from weibo_tui.presentation.pictures.score_card import accuracies_picture, score_pictures
 from weibo_tui.presentation.publication.document import Document
@@ -17,6 +18,7 @@ from weibo_tui.presentation.score_card import score_figures
 from weibo_tui.presentation.score_parts import score_parts
 from weibo_tui.presentation.score_sentences import score_sentences
 from weibo_tui.presentation.seeds import mean_and_deviation
+from weibo_tui.workbench.evaluation import EvaluationResult
 
 Score = Mapping[str, Any]
 LINEAR = "linear"
@@ -44,6 +46,12 @@ def score_document(
         *details,
     ]
     return Document(title, content, [*score_numbers(title, score)], score if value is None else value)
+
+
+def evaluation_document(result: EvaluationResult, data: Sequence[Path]) -> Document:
+    """Return the score card of an adapter on files, with the warning about its training data."""
+    title = _("{adapter} on {files}").format(adapter=result.adapter, files=join_list(path.name for path in data))
+    return score_document(result.score.to_dict(), title, note=result.warning)
 
 
 def scores_document(scores: Mapping[str, Score], title: str, note: str = "") -> Document:
