@@ -30,7 +30,7 @@ from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.faithfulness import faithfulness_sentence
+from weibo_tui.presentation.faithfulness import result_sentences
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.presentation.publication.adapters import adapter_facts, adapters_document
 from weibo_tui.registry.cards import AdapterCard
@@ -200,12 +200,13 @@ def measure_faithfulness(
     config = FaithfulnessConfig(tuple(expand(posts, echo_info)), name, columns, machine)
     stopped = N_("Stopped. Nothing was kept.")
     result = run_with_progress(lambda workbench: workbench.iter_self_test(config), FaithfulnessResult, stopped)
+    sentence, *notes = result_sentences(result)
     if json:
         echo_json(result.to_dict())
     else:
-        echo(faithfulness_sentence(result.to_card()))
-    if not result.kept:
-        echo_info(_("'{name}' is bundled, so the result is not kept in its card.").format(name=name))
+        echo(sentence)
+    for note in notes:
+        echo_info(note)
 
 
 @adapters.command("rename", cls=Command, help=_("Rename an adapter."))

@@ -16,8 +16,7 @@ from weibo_tui.datasets.label_map import score_hint
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext
-from weibo_tui.presentation.labels import label_notes, labels_read_as
+from weibo_tui.presentation.labels import label_errors_sentence, label_notes, labels_read_as
 from weibo_tui.presentation.numbers import percent
 
 if TYPE_CHECKING:
@@ -99,12 +98,7 @@ def _list_label_errors(plan: AuditConfig, out: Path, overwrite: bool, model: str
 
     search = LabelErrorSearch(plan, out, overwrite, model, base)
     result = run_with_progress(lambda workbench: workbench.iter_label_errors(search), FoundLabelErrors)
-    message = ngettext(
-        "{number:,} label of {posts:,} is probably wrong: {path}",
-        "{number:,} labels of {posts:,} are probably wrong: {path}",
-        result.errors,
-    )
-    echo_info(message.format(number=result.errors, posts=result.posts, path=result.path))
+    echo_info(label_errors_sentence(result))
 
 
 def _lines(figures: dict[str, Any]) -> Iterator[str]:

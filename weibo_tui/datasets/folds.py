@@ -17,7 +17,7 @@ MIN_GROUPS = 2 * FOLDS
 """Groups of similar posts from which the folds are large enough."""
 
 
-def draw_folds(posts: Sequence[str], seed: int = 0) -> Generator[Progress, None, list[NDArray[np.int64]] | None]:
+def draw_folds(posts: Sequence[str]) -> Generator[Progress, None, list[NDArray[np.int64]] | None]:
     """Return the posts of each fold. Posts that share a text are in the same one.
 
     The groups come in random order, the largest first, each to the smallest fold. Return None where there are fewer
@@ -27,7 +27,7 @@ def draw_folds(posts: Sequence[str], seed: int = 0) -> Generator[Progress, None,
     groups = yield from group_posts(posts)
     if len(groups) < MIN_GROUPS:
         return None
-    order = np.random.default_rng(seed).permutation(len(groups)).tolist()
+    order = np.random.default_rng(0).permutation(len(groups)).tolist()
     folds: list[list[int]] = [[] for _fold in range(FOLDS)]
     for index in sorted(order, key=lambda index: -len(groups[index])):
         min(folds, key=len).extend(groups[index])

@@ -8,6 +8,8 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.presentation.score_parts import Answering, ScoreParts
 
+MAIN_ACCURACY = 0.95
+
 
 def thresholds(parts: ScoreParts) -> Sequence[Answering]:
     """Return the wished accuracies that need a threshold of confidence: the predictions of all posts have less."""
@@ -22,7 +24,7 @@ def answering_sentence(one: Answering) -> str:
     )
 
 
-def main_sentence(parts: ScoreParts, accuracy: float = 0.95) -> Iterator[str]:
-    """Yield the sentence about the threshold for `accuracy`, or about the nearest one, if there is any."""
+def main_sentence(parts: ScoreParts) -> Iterator[str]:
+    """Yield the sentence about the threshold for MAIN_ACCURACY, or about the nearest one, if there is any."""
     if known := thresholds(parts):
-        yield answering_sentence(min(known, key=lambda one: abs(one.accuracy - accuracy)))
+        yield answering_sentence(min(known, key=lambda one: abs(one.accuracy - MAIN_ACCURACY)))

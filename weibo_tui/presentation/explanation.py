@@ -47,12 +47,12 @@ class CurveLine(NamedTuple):
     bars: str
 
 
-def curve_lines(explanation: Explanation, width: int, limit: int | None = None) -> Iterator[CurveLine]:
-    """Yield the first `limit` characters of the post in lines of at most `width` cells.
+def curve_lines(explanation: Explanation, width: int) -> Iterator[CurveLine]:
+    """Yield the post in lines of at most `width` cells.
 
     A bar is the probability of the label if the post ended after this character, or after the emoticon or the word that
     it is in. A character of two cells has its bar twice, and one that the model does not read has a blank."""
-    text = "".join(" " if character.isspace() else character for character in explanation.text[:limit])
+    text = "".join(" " if character.isspace() else character for character in explanation.text)
     glyphs = sanitize_glyphs(text)
     shown = "".join(glyph for _place, glyph in glyphs)
     if shown != sanitize(text):  # then a glyph depends on its neighbors

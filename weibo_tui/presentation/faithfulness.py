@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
+from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.presentation.numbers import figure, mapping
+
+if TYPE_CHECKING:
+    from weibo_tui.workbench.faithfulness import FaithfulnessResult
 
 
 def faithfulness_sentence(values: object) -> str:
@@ -22,6 +26,13 @@ def faithfulness_sentence(values: object) -> str:
         int(posts),
     )
     return message.format(removed=int(removed), strongest=strongest, others=others, posts=posts)
+
+
+def result_sentences(result: FaithfulnessResult) -> Iterator[str]:
+    """Yield what a self-test has shown, and that it is not kept where that is so."""
+    yield faithfulness_sentence(result.to_card())
+    if not result.kept:
+        yield _("'{name}' is bundled, so the result is not kept in its card.").format(name=result.adapter)
 
 
 def _figures(values: Mapping[str, Any]) -> list[float | None]:

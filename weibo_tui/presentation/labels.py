@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, ngettext
 from weibo_tui.text.terminal import truncate
+
+if TYPE_CHECKING:
+    from weibo_tui.workbench.label_errors import FoundLabelErrors
 
 _MAX_LABELS = 6
 
@@ -24,6 +28,15 @@ def labels_read_as(names: Mapping[str, str]) -> str:
 def _alternatives(labels: list[str]) -> str:
     more = ["…"] if len(labels) > _MAX_LABELS else []
     return " / ".join([*map(truncate, labels[:_MAX_LABELS]), *more])
+
+
+def label_errors_sentence(result: FoundLabelErrors) -> str:
+    """Return how many labels are probably wrong, and the file that lists them."""
+    return ngettext(
+        "{number:,} label of {posts:,} is probably wrong: {path}",
+        "{number:,} labels of {posts:,} are probably wrong: {path}",
+        result.errors,
+    ).format(number=result.errors, posts=result.posts, path=result.path)
 
 
 def label_notes(read_as: Mapping[str, str], left_out: Mapping[str, int]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.presentation.explanation import BARS
-from weibo_tui.presentation.numbers import figure, percent
+from weibo_tui.presentation.numbers import figure, percent, sequence
 from weibo_tui.text.probes import MAX_PROBES
 from weibo_tui.text.terminal import sanitize, truncate_cells
 
@@ -151,13 +151,9 @@ def _bar(probability: float) -> str:
 
 
 def _row(values: object, labels: int) -> Row:
-    numbers = [number for value in _sequence(values) if (number := figure(value)) is not None]
+    numbers = [number for value in sequence(values) if (number := figure(value)) is not None]
     return tuple(numbers) if numbers and len(numbers) == labels else None
 
 
 def _texts(values: object) -> tuple[str, ...]:
-    return tuple(map(str, _sequence(values)))
-
-
-def _sequence(values: object) -> Sequence[object]:
-    return values if isinstance(values, list | tuple) else ()
+    return tuple(map(str, sequence(values)))

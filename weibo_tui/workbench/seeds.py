@@ -25,7 +25,7 @@ from weibo_tui.workbench.config import SeedGroup, TrainingConfig
 from weibo_tui.workbench.models import ModelLoader
 from weibo_tui.workbench.runs import load_run_config
 
-FIGURES = ("accuracy", "macro_f1", "mcc")
+_FIGURES = ("accuracy", "macro_f1", "mcc")
 """Figures of a score card that the summary has of each seed."""
 
 # Fields of a training that do not change what an adapter learns, or that its seeds do not share.
@@ -138,7 +138,7 @@ class SeedRuns:
             "kept": seed_of(kept),
             "keep": self.group.keep,
             "group": self.group.id,
-            **{name: [score.get(name) for score in scores] for name in FIGURES},
+            **{name: [score.get(name) for score in scores] for name in _FIGURES},
             "baseline_difference": [_difference_to_linear_model(score) for score in scores],
         }
         seeds = {name: value for name, value in seeds.items() if not isinstance(value, list) or None not in value}

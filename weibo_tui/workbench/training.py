@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from weibo_tui.engine.config import GPT2Config
     from weibo_tui.engine.device import Compute
+    from weibo_tui.engine.prediction import Classifier
     from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
     from weibo_tui.engine.training import AdapterTrainer, Examples
     from weibo_tui.registry.bases import OpenBase
@@ -357,27 +358,8 @@ def _evaluate(
     """Fit the temperature on the validation split, score the test split, and return the card with both.
 
     `words`, (test posts,), are hashes from `hash_texts`."""
-    import numpy as np
-
-    from weibo_tui.engine.calibration import fit_temperature
-    from weibo_tui.engine.prediction import Classifier, predict_logits
-
     trainer, dataset, split = prepared.trainer, prepared.dataset, prepared.split
-    compute, base, held_out = prepared.compute, prepared.base, prepared.trainer.validation
-    logits, done = np.zeros((len(held_out.encoded), len(dataset.names))), 0
-    for batch, part in predict_logits(trainer.backbone, trainer.adapter, held_out.encoded, trainer.padding, compute):
-        logits[batch] = part
-        done += len(batch)
-        yield Progress("calibration", done, len(logits))
-    classifier = Classifier(
-        trainer.backbone,
-        trainer.adapter,
-        base.tokenizer,
-        compute,
-        max_length=config.hyper.max_length,
-        preprocessing=config.preprocessing,
-        temperature=fit_temperature(logits, held_out.labels),
-    )
+    classifier = yield from _calibrate(config, prepared)
     score, predictions = yield from score_posts(
         classifier,
         [dataset.posts[index] for index in split.test],
@@ -393,7 +375,7 @@ def _evaluate(
     return AdapterCard(
         name=config.name,
         base=config.base,
-        base_fingerprint=base.card.fingerprint,
+        base_fingerprint=prepared.base.card.fingerprint,
         labels=dataset.names,
         raw_labels=dataset.label_set.raw,
         width=shape.width,
@@ -404,12 +386,36 @@ def _evaluate(
         max_length=config.hyper.max_length,
         preprocessing=config.preprocessing,
         temperature=classifier.temperature,
-        dtype=compute.dtype_name,
+        dtype=prepared.compute.dtype_name,
         parameters=_count_parameters(trainer.adapter),
         data=_data_info(dataset, split, config),
         hyperparameters=asdict(config.hyper),
         score=score.to_dict() | ({} if len(dataset.names) <= cards.MAX_MATRIX_LABELS else {"confusion": ()}),
         run=run.id,
+    )
+
+
+def _calibrate(config: TrainingConfig, prepared: PreparedTraining) -> Generator[Progress, None, Classifier]:
+    """Return the trained classifier, with the temperature that fits the validation split best."""
+    import numpy as np
+
+    from weibo_tui.engine.calibration import fit_temperature
+    from weibo_tui.engine.prediction import Classifier, predict_logits
+
+    trainer, compute, held_out = prepared.trainer, prepared.compute, prepared.trainer.validation
+    logits, done = np.zeros((len(held_out.encoded), len(prepared.dataset.names))), 0
+    for batch, part in predict_logits(trainer.backbone, trainer.adapter, held_out.encoded, trainer.padding, compute):
+        logits[batch] = part
+        done += len(batch)
+        yield Progress("calibration", done, len(logits))
+    return Classifier(
+        trainer.backbone,
+        trainer.adapter,
+        prepared.base.tokenizer,
+        compute,
+        max_length=config.hyper.max_length,
+        preprocessing=config.preprocessing,
+        temperature=fit_temperature(logits, held_out.labels),
     )
 
 

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.base import FormScreen, get_app
-from weibo_tui.app.evaluation.post_list import PostLines
+from weibo_tui.app.evaluation.post_list import PostLines, number_of_posts
 from weibo_tui.app.evaluation.posts_screen import BAR_CELLS, MAX_CHARACTERS
 from weibo_tui.app.formatting import bar, label_color, label_content, post_content, safe_line
 from weibo_tui.app.keymap import bindings
@@ -22,7 +22,7 @@ from weibo_tui.app.widgets.label_dialog import LabelDialog, correction_message
 from weibo_tui.app.widgets.label_keys import LabelKeys, pressed_digit
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.display_names import label_name
-from weibo_tui.locale import N_, ngettext
+from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.comparison import rater_name
 from weibo_tui.presentation.numbers import percent
@@ -254,11 +254,6 @@ class ComparedPostDetails(VerticalScroll):
         text = ResponsiveText(lambda width: _lines(result, post, correction, width)) if post is not None else ""
         self.query_one(Static).update(text)
         self.scroll_home(animate=False)
-
-
-def number_of_posts(count: int) -> str:
-    """Return a number of posts."""
-    return ngettext("{n} post", "{n} posts", count).format(n=f"{count:,}")
 
 
 def _lines(result: ComparisonResult, post: ComparedPost, correction: str | None, width: int) -> Iterator[Content]:

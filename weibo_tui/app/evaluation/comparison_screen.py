@@ -12,8 +12,9 @@ from textual.widgets import Static
 
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.evaluation.comparison_lines import figure_lines
-from weibo_tui.app.evaluation.comparison_posts import ComparedPostsPane, ComparedPostsScreen, number_of_posts
+from weibo_tui.app.evaluation.comparison_posts import ComparedPostsPane, ComparedPostsScreen
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
+from weibo_tui.app.evaluation.post_list import number_of_posts
 from weibo_tui.app.formatting import label_content, safe_content, safe_line
 from weibo_tui.app.forms.document_export import export_document
 from weibo_tui.app.forms.path_dialog import PathDialog

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from weibo_tui.app.base import get_app
 from weibo_tui.app.widgets.line_list import LineList
+from weibo_tui.locale import ngettext
 
 PAGE = 200
 """Posts that are loaded at a time."""
@@ -58,3 +59,8 @@ class PostLines(LineList, Generic[Post]):
         self.update_lines()
         if is_first and page:
             self.post_message(self.Moved())
+
+
+def number_of_posts(count: int) -> str:
+    """Return a number of posts."""
+    return ngettext("{n} post", "{n} posts", count).format(n=f"{count:,}")

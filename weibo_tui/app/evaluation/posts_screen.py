@@ -11,14 +11,14 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.base import FormScreen
-from weibo_tui.app.evaluation.post_list import PostLines
+from weibo_tui.app.evaluation.post_list import PostLines, number_of_posts
 from weibo_tui.app.formatting import bar, label_color, label_content, post_content, safe_content, safe_line
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.services.explanations import ExplainedPost
 from weibo_tui.app.widgets.explanation import ExplainedPane, legend_lines, post_lines, reason_lines
 from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
-from weibo_tui.locale import N_, ngettext
+from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.text.terminal import truncate_cells
@@ -165,7 +165,7 @@ def cell_title(label: str, predicted: str, labels: Sequence[str], count: int) ->
     return [
         Content.assemble(_("actual"), " ", label_content(label, labels)),
         Content.assemble(_("predicted"), " ", label_content(predicted, labels)),
-        safe_content(ngettext("{n} post", "{n} posts", count).format(n=f"{count:,}")),
+        Content(number_of_posts(count)),
     ]
 
 

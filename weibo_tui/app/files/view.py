@@ -29,6 +29,7 @@ from weibo_tui.app.widgets.row_table import RowTable
 from weibo_tui.app.widgets.table_search import FilterLine, SearchField
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
+from weibo_tui.presentation.labels import label_errors_sentence
 from weibo_tui.storage.row_filters import ALL_ROWS, CANNOT_TELL_LABEL, FILE_ORDER, RowFilter
 from weibo_tui.workbench.label_errors import FoundLabelErrors
 from weibo_tui.workbench.opened_file import FileInfo, FileRow, OpenedFile
@@ -332,16 +333,11 @@ class FileView(Container):
         self.update_keys()
         self.screen.refresh_bindings()
 
-    async def _show_label_errors(self, found: FoundLabelErrors) -> None:
+    async def _show_label_errors(self, result: FoundLabelErrors) -> None:
         """Open the list, or say where it is if another screen or file is in view by now."""
-        message = ngettext(
-            "{number:,} label of {posts:,} is probably wrong: {path}",
-            "{number:,} labels of {posts:,} are probably wrong: {path}",
-            found.errors,
-        )
-        if self.screen.is_current and self.display and found.errors:
-            await get_app(self).open_file_rows(found.path.absolute())
-        get_app(self).show_message(message.format(number=found.errors, posts=found.posts, path=found.path))
+        if self.screen.is_current and self.display and result.errors:
+            await get_app(self).open_file_rows(result.path.absolute())
+        get_app(self).show_message(label_errors_sentence(result))
 
     def _opened(self) -> tuple[OpenedFile, FileInfo]:
         file, info = self.file, self.browser.info

@@ -22,7 +22,7 @@ from weibo_tui.app.widgets.job_progress import JobLine
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, join_sentences
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.faithfulness import faithfulness_sentence
+from weibo_tui.presentation.faithfulness import result_sentences
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.workbench import ImportResult
 from weibo_tui.workbench.faithfulness import FaithfulnessResult
@@ -287,11 +287,7 @@ class ModelsScreen(MainScreen):
             self.run_task(self._show_imported(message.result.card))
 
     def _show_faithfulness(self, result: FaithfulnessResult) -> None:
-        sentences = [faithfulness_sentence(result.to_card())]
-        if not result.kept:
-            message = _("'{name}' is bundled, so the result is not kept in its card.")
-            sentences.append(message.format(name=result.adapter))
-        self.show_message(join_sentences(*sentences), "success")
+        self.show_message(join_sentences(*result_sentences(result)), "success")
 
     async def _show_imported(self, card: BaseCard | AdapterCard) -> None:
         await self._select("base" if isinstance(card, BaseCard) else "adapter", card.name)

@@ -23,14 +23,13 @@ from weibo_tui.app.plot.render import (
     plot_size,
 )
 
-FAINT, MAIN, BAD = CellStyle("raw"), CellStyle("curve", 0), CellStyle("curve", 1)
-"""Parts of a picture: what helps to read it, what it shows, and errors."""
+FAINT, MAIN = CellStyle("raw"), CellStyle("curve", 0)
+"""Parts of a picture: what helps to read it, and what it shows."""
 _STYLES: Mapping[CellStyle, str] = {
     AXIS: "$text-disabled",
     LABEL: "$text-muted",
     FAINT: "$text-disabled",
     MAIN: "$primary",
-    BAD: "$text-error",
 }
 _DASH = 3  # columns of dots
 
@@ -51,7 +50,7 @@ class Plane:
     width: int
     height: int
     _layers: list[tuple[BrailleCanvas, CellStyle]] = field(default_factory=list)
-    _markers: dict[tuple[int, int], tuple[str, CellStyle]] = field(default_factory=dict)
+    _markers: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._gutter, below = plot_size(self.y, self.width, self.height)
@@ -83,15 +82,15 @@ class Plane:
             end = min(start + _DASH - 1, to_column)
             canvas.line(start, round(row + slope * (start - column)), end, round(row + slope * (end - column)))
 
-    def bar(self, x: float, low: float, high: float, style: CellStyle = MAIN) -> None:
+    def bar(self, x: float, low: float, high: float) -> None:
         """Draw a vertical interval."""
         (column, bottom), (_column, top) = self.dot(x, low), self.dot(x, high)
-        self.canvas(style).vertical_line(column, top, bottom)
+        self.canvas(MAIN).vertical_line(column, top, bottom)
 
-    def mark(self, x: float, y: float, sign: str, style: CellStyle = MAIN) -> None:
+    def mark(self, x: float, y: float, sign: str) -> None:
         """Put a sign into the cell of a position."""
         column, row = self.dot(x, y)
-        self._markers[column // DOTS_X, row // DOTS_Y] = sign, style
+        self._markers[column // DOTS_X, row // DOTS_Y] = sign
 
     def lines(self) -> Iterator[Content]:
         """Yield the rows of the plot and those of its axes."""
@@ -106,8 +105,8 @@ class Plane:
                 # Each dot is a bit of the code point: both layers show where they share a cell.
                 existing = ord(signs[row][column]) if signs[row][column] != " " else 0
                 signs[row][column], styles[row][column] = chr(ord(sign) | existing), style
-        for (column, row), (sign, style) in self._markers.items():
-            signs[row][column], styles[row][column] = sign, style
+        for (column, row), sign in self._markers.items():
+            signs[row][column], styles[row][column] = sign, MAIN
         for row_signs, row_styles in zip(signs, styles, strict=True):
             runs = groupby(zip(row_signs, row_styles, strict=True), key=itemgetter(1))
             yield [StyledText("".join(sign for sign, _style in run), style) for style, run in runs]

@@ -62,9 +62,9 @@ def is_explained(node: DOMNode, post: ExplainedPost) -> bool:
     return get_app(node).settings.explanations and bool(post.adapter) and len(post.text) <= MAX_CHARACTERS
 
 
-def post_lines(explanation: Explanation, width: int, limit: int | None = None) -> Iterator[Content]:
-    """Yield the first `limit` characters of the post with the shades of its units, and the curve below each line."""
-    for line in curve_lines(explanation, width, limit):
+def post_lines(explanation: Explanation, width: int) -> Iterator[Content]:
+    """Yield the post with the shades of its units, and the curve below each line."""
+    for line in curve_lines(explanation, width):
         yield _shaded(line.text, line.steps) if line.steps else safe_content(line.text)
         if line.bars.strip():
             yield Content.styled(line.bars, "$text-muted")

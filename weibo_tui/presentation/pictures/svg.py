@@ -115,10 +115,10 @@ def words(
     return f'<text x="{x:.1f}" y="{y:.1f}" fill="currentColor"{style}>{_xml(shown)}</text>'
 
 
-def heading(title: str, notes: Iterable[str] = (), width: float = PANEL[0]) -> str:
+def heading(title: str, notes: Iterable[str] = ()) -> str:
     """Return the title of a picture and small lines under it."""
-    lines = [words(_MARGIN, 18, title, bold=True, cells=int(width / 7))]
-    cells = int((width - 2 * _MARGIN) / 5.6)
+    lines = [words(_MARGIN, 18, title, bold=True, cells=int(PANEL[0] / 7))]
+    cells = int((PANEL[0] - 2 * _MARGIN) / 5.6)
     wrapped = [line for note in notes for line in wrap_cells(note, cells)]
     lines += [
         words(_MARGIN, 33 + 14 * row, line, size=SMALL, soft=True, cells=cells) for row, line in enumerate(wrapped)
@@ -193,17 +193,16 @@ class Scale:
         return percent(value, max(0, -math.floor(math.log10(self.step * 100) + 1e-9)))
 
 
-def axes(x: Scale, y: Scale, x_name: str, y_name: str, x_shares: bool = True, y_shares: bool = True) -> str:
-    """Return two axes with marks, faint lines across, and names. Values are shown as percentages, or as counts."""
+def axes(x: Scale, y: Scale, x_name: str, y_name: str, y_shares: bool = True) -> str:
+    """Return two axes with marks, faint lines across, and names. Values of `y` are percentages, or counts."""
     parts = []
     for value in y.ticks():
         shown = y.share(value) if y_shares else f"{value:,.0f}"
         parts.append(line(x.start, y(value), x.end, y(value), opacity=0.15))
         parts.append(words(x.start - 6, y(value) + 4, shown, "end", SMALL))
     for value in x.ticks():
-        shown = x.share(value) if x_shares else f"{value:,.0f}"
         parts.append(line(x(value), y.start, x(value), y.start + 4, opacity=0.5))
-        parts.append(words(x(value), y.start + 17, shown, "middle", SMALL))
+        parts.append(words(x(value), y.start + 17, x.share(value), "middle", SMALL))
     parts.append(line(x.start, y.start, x.end, y.start, opacity=0.5))
     parts.append(words((x.start + x.end) / 2, y.start + 34, x_name, "middle"))
     parts.append(words(14, (y.start + y.end) / 2, y_name, "middle", turned=True))

@@ -21,7 +21,7 @@ from weibo_tui.presentation.seeds import mean_and_deviation
 from weibo_tui.workbench.evaluation import EvaluationResult
 
 Score = Mapping[str, Any]
-LINEAR = "linear"
+_COMPARED = "linear"
 """The simple model that a table of several adapters compares with."""
 
 
@@ -75,7 +75,7 @@ def score_header() -> tuple[str, ...]:
 def score_cells(score: Score) -> Iterator[str]:
     """Yield the cells of a score card in a row, after its name."""
     figures, parts = score_figures(score), score_parts(score)
-    linear = next((one for one in parts.baselines if one.name == LINEAR), None)
+    linear = next((one for one in parts.baselines if one.name == _COMPARED), None)
     yield f"{figures.posts:,}"
     yield percent(figures.accuracy)
     yield interval(parts.accuracy_ci, percent)
