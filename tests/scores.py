@@ -49,7 +49,7 @@ def score(labels: tuple[str, ...] = ("negative", "positive"), **changes: Any) ->
 
 
 def baseline(name: str, difference: float) -> dict[str, Any]:
-    """Return a simple model that is `difference` less accurate."""
+    """Return a baseline that is `difference` less accurate."""
     return {
         "name": name,
         "accuracy": 0.8 - difference,

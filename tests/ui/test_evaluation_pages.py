@@ -16,7 +16,7 @@ from weibo_tui.app.evaluation.result_view import ResultView
 from weibo_tui.app.evaluation.screen import EvaluationScreen
 from weibo_tui.engine.score_card import ScoreCard
 
-PICTURE, TABLE, MATRIX = "Accuracy ↑ by confidence", "simple model", "actual ↓"
+PICTURE, TABLE, MATRIX = "Accuracy ↑ by confidence", "baseline", "actual ↓"
 
 
 async def open_result(pilot: Pilot[None], card: ScoreCard) -> ResultView:

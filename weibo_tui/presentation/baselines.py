@@ -1,4 +1,4 @@
-"""Simple models that an adapter is compared with, in words."""
+"""Baselines, the simple models that an adapter is compared with, in words."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _OBJECTS = {"majority": N_("the most frequent label"), "linear": N_("the linear 
 
 
 def baseline_name(name: str) -> str:
-    """Return the name of a simple model in the user's language, for those of the program."""
+    """Return the name of a baseline in the user's language, for those of the program."""
     return _(_NAMES[name]) if name in _NAMES else name
 
 
 def baseline_sentence(score: Mapping[str, Any]) -> str:
-    """Return whether an adapter is more accurate than the best of the simple models, empty without them.
+    """Return whether an adapter is more accurate than the best of the baselines, empty without them.
 
     `score` is its score card (`ScoreCard.to_dict`)."""
     measured = [one for one in score_parts(score).baselines if one.difference is not None and one.p is not None]

@@ -13,7 +13,7 @@ from weibo_tui.presentation.seeds import seeds_sentence
 
 
 def score_sentences(score: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a score card (`ScoreCard.to_dict`) says about thresholds, simple models, seeds and explanations."""
+    """Yield what a score card (`ScoreCard.to_dict`) says about thresholds, baselines, seeds and explanations."""
     yield from main_sentence(score_parts(score))
     about = baseline_sentence(score), seeds_sentence(score), faithfulness_sentence(score.get("faithfulness"))
     yield from filter(None, about)

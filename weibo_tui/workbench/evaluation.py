@@ -20,7 +20,7 @@ from weibo_tui.storage.export import write_csv
 from weibo_tui.text.emoticons import only_emoticons, without_emoticons
 from weibo_tui.workbench.config import EvaluationConfig, check_output
 from weibo_tui.workbench.models import ModelLoader
-from weibo_tui.workbench.score_parts import LENGTHS, PostFiles, length_parts, post_files
+from weibo_tui.workbench.subsets import LENGTHS, PostFiles, length_parts, post_files
 
 if TYPE_CHECKING:
     import numpy as np

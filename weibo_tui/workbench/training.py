@@ -35,9 +35,9 @@ from weibo_tui.workbench.runs import (
     resolved_options,
     run_session,
 )
-from weibo_tui.workbench.score_parts import post_files
 from weibo_tui.workbench.scratch_arrays import array_allocator
 from weibo_tui.workbench.seeds import SeedRuns, seed_runs
+from weibo_tui.workbench.subsets import post_files
 
 if TYPE_CHECKING:
     import numpy as np

@@ -45,7 +45,7 @@ class ScorePictures(Static):
 
 
 class ScoreTables(Static):
-    """The score by file and length, and of simple models, as far as a score card has these figures."""
+    """The score by file and length, and of baselines, as far as a score card has these figures."""
 
     DEFAULT_CSS = "ScoreTables { height: auto; }"
 
@@ -73,7 +73,7 @@ def picture_rows(parts: ScoreParts, width: int, answering: bool = True) -> int:
 
 
 def table_lines(parts: ScoreParts, width: int) -> Iterator[Content]:
-    """Yield the tables of simple models, seeds, files and lengths."""
+    """Yield the tables of baselines, seeds, files and lengths."""
 
     def blocks(cells: int) -> Iterator[Block]:
         if parts.baselines:
@@ -122,14 +122,14 @@ def _subset_block(title: str, subsets: Sequence[Subset], width: int) -> Block:
 
 
 def _baseline_block(baselines: Sequence[Baseline], width: int) -> Block:
-    """Return a table of simple models and the difference of the adapter's accuracy to theirs, in points."""
+    """Return a table of baselines and the difference of the adapter's accuracy to theirs, in points."""
     columns = [
         Column(_("difference"), [signed_points(one.difference) for one in baselines]),
         Column(_("95% interval"), [interval(one.difference_ci, signed_points) for one in baselines]),
         Column("p", [p_value(one.p) for one in baselines]),
         Column(_("accuracy"), [percent(one.accuracy) for one in baselines]),
     ]
-    table = Table(_("simple model"), [safe_line(baseline_name(one.name)) for one in baselines], columns, width)
+    table = Table(_("baseline"), [safe_line(baseline_name(one.name)) for one in baselines], columns, width)
     return [table.header, *map(table.line, range(len(baselines)))]
 
 

@@ -192,7 +192,7 @@ def _count(x: float, y: float, count: int, share: float, cell: float) -> str:
 
 
 def _baselines(parts: ScoreParts) -> Iterator[Picture]:
-    """Yield the picture of how much more of the posts the adapter predicts right than simple models."""
+    """Yield the picture of how much more of the posts the adapter predicts right than the baselines."""
     rows = []
     for one in parts.baselines:
         if one.difference is None or one.name == "majority":  # so much worse that it would hide the others
@@ -200,7 +200,7 @@ def _baselines(parts: ScoreParts) -> Iterator[Picture]:
         note = f"{signed_points(one.difference)} ({interval(one.difference_ci, signed_points)}) · p {p_value(one.p)}"
         rows.append(Row(baseline_name(one.name), note, one.difference, one.difference_ci))
     if rows:
-        title = _("Accuracy minus that of simple models")
+        title = _("Accuracy minus that of the baselines")
         yield interval_plot("baselines", title, rows, [_("percentage points, 95% interval, McNemar's p")], zero=True)
 
 

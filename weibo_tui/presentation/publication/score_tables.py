@@ -70,7 +70,7 @@ def _baselines(baselines: Sequence[Baseline]) -> Table:
         )
         for one in baselines
     ]
-    return Table(_("Simple models on the same posts"), header, rows)
+    return Table(_("Baselines on the same posts"), header, rows)
 
 
 def _seeds(seeds: Seeds) -> Table:

@@ -22,7 +22,7 @@ from weibo_tui.workbench.evaluation import EvaluationResult
 
 Score = Mapping[str, Any]
 _COMPARED = "linear"
-"""The simple model that a table of several adapters compares with."""
+"""The baseline that a table of several adapters compares with."""
 
 
 def score_document(

@@ -1,4 +1,4 @@
-"""Parts of the posts of an evaluation that are scored apart: their files, and ranges of their lengths."""
+"""Subsets of the posts of an evaluation that are scored apart: their files, and ranges of their lengths."""
 
 from __future__ import annotations
 
