@@ -227,7 +227,7 @@ def test_past_evaluations_cells_and_errors_file(
                 await until(pilot, lambda: pilot.app.screen is screen)
         assert max(map(max, confusion)) > 40
 
-        await pilot.press("w")
+        await pilot.press("e")
         dialog = await screen_of(pilot, PathDialog)
         dialog.query_one(Input).value = str(out)
         await pilot.press("enter")

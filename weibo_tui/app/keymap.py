@@ -117,7 +117,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("evaluation.stop", "s", "stop", N_("Stop")),
         Key("evaluation.export", "x", "export", N_("Export")),
         Key("evaluation.compare", "c", "compare", N_("Compare")),
-        Key("evaluation.write", "w", "write", N_("Export errors")),
+        Key("evaluation.write", "e", "write", N_("Export errors")),
     ),
     "comparison": (
         Key("comparison.stop", "s", "stop", N_("Stop")),

@@ -67,10 +67,11 @@ def standalone(pictures: Sequence[Picture], title: str = "") -> str:
 
 
 def _rows(pictures: Sequence[Picture]) -> Iterator[Sequence[Picture]]:
-    """Yield rows of pictures that are at most as wide as three usual ones."""
+    """Yield rows of pictures that are at most as wide as three usual ones, or as two if there are four."""
+    widest = (2 if len(pictures) == 4 else _MAX_ROW) * PANEL[0]
     row: list[Picture] = []
     for picture in pictures:
-        if row and sum(one.width for one in row) + picture.width > _MAX_ROW * PANEL[0]:
+        if row and sum(one.width for one in row) + picture.width > widest:
             yield row
             row = []
         row.append(picture)
