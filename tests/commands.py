@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,13 @@ def environment(**changes: str) -> Mapping[str, str]:
 def json_lines(out: str) -> list[dict[str, Any]]:
     """Return the objects that a command wrote with `--json`."""
     return [json.loads(line) for line in out.splitlines()]
+
+
+def write_table(path: Path, header: str, rows: Iterable[Iterable[object]]) -> Path:
+    """Write a CSV file with the columns of `header`, which commas separate."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header.split(","), *rows])
+    return path
 
 
 def table(path: Path, encoding: str = "utf-8-sig") -> list[dict[str, str]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import models
 import pytest
+from commands import write_table
 from models_page import ModelsPage, lines, message, screen_of
 from stage import app_of, drawn, open_file, play, shows, until
 from textual.pilot import Pilot
@@ -55,12 +54,6 @@ async def compare(pilot: Pilot[None], path: Path, *adapters: str) -> tuple[Compa
     screen: Any = await screen_of(pilot, ComparisonScreen)
     await until(pilot, lambda: screen.has_class("-done") and not app_of(pilot).jobs)
     return screen, screen.comparison.result
-
-
-def write(path: Path, header: str, rows: Iterable[Iterable[object]]) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([header.split(","), *rows])
-    return path
 
 
 def text_of(screen: Any, selector: str) -> str:
@@ -187,7 +180,7 @@ def test_evaluation_leads_to_a_comparison(compared: Workbench, few: Path) -> Non
 
 def test_file_without_labels_shows_agreement_and_hostile_text(compared: Workbench, tmp_path: Path) -> None:
     texts = [f"{HOSTILE}{letter * 3}" for letter in "天地人你我他大小多少上下"]
-    data = write(tmp_path / "posts.csv", "text", [(text,) for text in texts])
+    data = write_table(tmp_path / "posts.csv", "text", [(text,) for text in texts])
 
     async def scene(pilot: Pilot[None]) -> None:
         screen, result = await compare(pilot, data, "mood", "other", "third")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import made_up
 import models
 import pytest
-from commands import MACHINE, Command, json_lines, table
+from commands import MACHINE, Command, json_lines, table, write_table
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.presentation.comparison import difference_sentence
@@ -36,12 +34,6 @@ def compare(wb: Workbench, data: Path, *adapters: str, **options: Any) -> Compar
     *_progress, result = wb.iter_compare(config)
     assert isinstance(result, ComparisonResult)
     return result
-
-
-def write(path: Path, header: str, rows: Iterable[Iterable[object]]) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([header.split(","), *rows])
-    return path
 
 
 def test_scores_and_difference_are_those_of_evaluations(many: Workbench, few: Path) -> None:
@@ -93,7 +85,7 @@ def test_disagreements_are_listed_surest_first(many: Workbench, few: Path, tmp_p
 
 
 def test_file_without_labels_gives_agreement_only(many: Workbench, tmp_path: Path) -> None:
-    data = write(tmp_path / "posts.csv", "text", [(text,) for text, _label in made_up.posts(30)])
+    data = write_table(tmp_path / "posts.csv", "text", [(text,) for text, _label in made_up.posts(30)])
     result = compare(many, data, "mood", "other")
     assert not result.has_labels
     assert result.warnings == ()
@@ -122,7 +114,7 @@ def test_three_adapters_give_pairs_with_adjusted_p(many: Workbench, few: Path) -
 def test_only_common_labels_are_compared(many: Workbench, tmp_path: Path) -> None:
     texts = [text for text, _label in made_up.posts(20)]
     labels = ["positive", "negative", "neutral", ""] * 5
-    data = write(tmp_path / "posts.csv", "text,label", zip(texts, labels, strict=True))
+    data = write_table(tmp_path / "posts.csv", "text,label", zip(texts, labels, strict=True))
     result = compare(many, data, "emotions", "mood")
     assert (result.labels, result.other_labels) == (("negative", "positive"), ("neutral",))
     assert (result.n, result.left_out) == (10, {"other labels": 5, "unlabeled": 5})
@@ -138,7 +130,7 @@ def test_adapter_is_compared_with_a_column(many: Workbench, tmp_path: Path) -> N
     made = made_up.posts(24)
     words = ["pos" if label else "neg" for _text, label in made[:20]] + ["neutral", "neutral", "", "pos"]
     rows = [(text, label, word, 0.9) for (text, label), word in zip(made, words, strict=True)]
-    data = write(tmp_path / "posts.csv", "text,label,predicted,confidence", [*rows, ("", 1, "pos", 0.5)])
+    data = write_table(tmp_path / "posts.csv", "text,label,predicted,confidence", [*rows, ("", 1, "pos", 0.5)])
     result = compare(many, data, "mood")
     mood, column = result.raters
     assert (column.name, column.kind, column.seen_in_training) == ("predicted", "column", None)
@@ -185,7 +177,7 @@ def test_impossible_comparison_is_refused(
 
 
 def test_labels_that_no_adapter_has_are_refused(many: Workbench, tmp_path: Path) -> None:
-    data = write(tmp_path / "stars.csv", "text,label", [(text, label + 3) for text, label in made_up.posts(10)])
+    data = write_table(tmp_path / "stars.csv", "text,label", [(text, label + 3) for text, label in made_up.posts(10)])
     with pytest.raises(UserInputError, match="none of the labels 3, 4 is one of those to compare"):
         compare(many, data, "mood", "other")
     result = compare(many, data, "mood", "other", map=("3=negative", "4=positive"))
@@ -194,7 +186,7 @@ def test_labels_that_no_adapter_has_are_refused(many: Workbench, tmp_path: Path)
 
 
 def test_file_without_readable_posts_is_refused(many: Workbench, tmp_path: Path) -> None:
-    data = write(tmp_path / "empty.csv", "text,label", [(" ", 1), ("\u200b", 0)])
+    data = write_table(tmp_path / "empty.csv", "text,label", [(" ", 1), ("\u200b", 0)])
     with pytest.raises(UserInputError, match="no row is left"):
         compare(many, data, "mood", "other")
 
@@ -230,7 +222,7 @@ def test_command_prints_figures_and_disagreements(many: Workbench, few: Path, tm
 
 def test_command_says_that_without_labels_there_is_no_score(many: Workbench, tmp_path: Path, command: Command) -> None:
     posts = ["好吃[/哈哈]\x1b[31m", "太差了", "[泪]再也不来", "舒服"]
-    data = write(tmp_path / "posts.csv", "text", [(text,) for text in posts])
+    data = write_table(tmp_path / "posts.csv", "text", [(text,) for text in posts])
     printed = command.ok("compare", data, "--adapters", "mood,other", *MACHINE)
     assert "no human labels" in printed.err
     assert "McNemar" not in printed.out

@@ -16,7 +16,7 @@ SIGNIFICANT = 0.05
 
 
 def rater_name(rater: Rater) -> str:
-    """Return the name of an adapter, or of a column as such."""
+    """Return the name of an adapter, or that of a column, marked as one."""
     return rater.name if rater.kind == "adapter" else _("column {name}").format(name=rater.name)
 
 

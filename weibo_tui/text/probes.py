@@ -1,4 +1,4 @@
-"""Probe posts: a few posts that each validation of a training predicts, so that one sees what the model learns when."""
+"""Probe posts: a few posts that each validation of a training predicts, to show what the model learns when."""
 
 from __future__ import annotations
 

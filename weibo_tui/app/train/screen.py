@@ -38,7 +38,7 @@ from weibo_tui.workbench.seeds import SeedTraining, adapter_of, is_complete
 
 POLL_SECONDS = 1.0
 """Interval at which the journals of active runs are read."""
-RESUMABLE = ("interrupted", "stopped", "failed")
+_RESUMABLE = ("interrupted", "stopped", "failed")
 QUEUE_SECONDS = 2.0
 """Interval at which a queued training looks for the end of the others."""
 TICKS_BUSY, TICKS_IDLE = 1, 2
@@ -313,7 +313,7 @@ class TrainScreen(MainScreen):
             "pause": in_progress and state not in ("stopping", "queued"),
             "stop": in_progress and state != "stopping",
             "start_now": state == "queued",
-            "resume": job is None and run is not None and (state in RESUMABLE or self._has_seeds_left(run)),
+            "resume": job is None and run is not None and (state in _RESUMABLE or self._has_seeds_left(run)),
             "use": entry is not None and entry.kind == "train" and state == "finished" and not self._is_default(entry),
             "overlay": run is not None,
             "export": run is not None,

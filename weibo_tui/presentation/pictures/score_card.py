@@ -8,9 +8,10 @@ from typing import Any
 from weibo_tui.display_names import label_name
 from weibo_tui.engine.seeds import summary
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import with_note
 from weibo_tui.presentation.answering import thresholds
 from weibo_tui.presentation.baselines import baseline_name
-from weibo_tui.presentation.numbers import interval, number, p_value, percent, signed_points
+from weibo_tui.presentation.numbers import number, p_value, percent, signed_points
 from weibo_tui.presentation.pictures.intervals import Row, interval_plot
 from weibo_tui.presentation.pictures.svg import (
     PANEL,
@@ -197,7 +198,7 @@ def _baselines(parts: ScoreParts) -> Iterator[Picture]:
     for one in parts.baselines:
         if one.difference is None or one.name == "majority":  # so much worse that it would hide the others
             continue
-        note = f"{signed_points(one.difference)} ({interval(one.difference_ci, signed_points)}) · p {p_value(one.p)}"
+        note = f"{with_interval(signed_points(one.difference), one.difference_ci, signed_points)} · p {p_value(one.p)}"
         rows.append(Row(baseline_name(one.name), note, one.difference, one.difference_ci))
     if rows:
         title = _("Accuracy minus that of the baselines")
@@ -211,7 +212,7 @@ def _seeds(seeds: Seeds) -> Picture:
         figures = summary(values)
         mean, low, high = figures["mean"], figures["low"], figures["high"]
         if mean is not None and low is not None and high is not None:
-            shown = f"{mean_and_deviation(values, name)} ({mean_interval(values, name)})"
+            shown = with_note(mean_and_deviation(values, name), mean_interval(values, name))
             rows.append(Row(title, shown, mean, (low, high), values))
     note = _("mean ± standard deviation (95% interval of the mean), each on a scale of its own")
     return interval_plot(

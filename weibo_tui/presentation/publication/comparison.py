@@ -93,7 +93,7 @@ def _pictures(result: ComparisonResult) -> Iterator[Picture]:
     rows = [
         Row(
             pair_name(result, pair),
-            f"{signed_points(pair.difference)} ({interval(pair.difference_ci, signed_points)})",
+            with_interval(signed_points(pair.difference), pair.difference_ci, signed_points),
             pair.difference,
             pair.difference_ci,
         )

@@ -14,7 +14,7 @@ from weibo_tui.presentation.publication.document import Document
 from weibo_tui.presentation.publication.parts import Facts, Part, Table
 from weibo_tui.presentation.publication.score_tables import score_tables
 from weibo_tui.presentation.publication.spreadsheet import all_posts, score_numbers
-from weibo_tui.presentation.score_card import score_figures
+from weibo_tui.presentation.score_card import score_figures, with_interval
 from weibo_tui.presentation.score_parts import score_parts
 from weibo_tui.presentation.score_sentences import score_sentences
 from weibo_tui.presentation.seeds import mean_and_deviation
@@ -87,7 +87,7 @@ def score_cells(score: Score) -> Iterator[str]:
     if linear is None:
         yield from (NO_FIGURE, NO_FIGURE)
     else:
-        yield with_note(signed_points(linear.difference), interval(linear.difference_ci, signed_points))
+        yield with_interval(signed_points(linear.difference), linear.difference_ci, signed_points)
         yield p_value(linear.p)
     accuracies = parts.seeds.figures.get("accuracy", ()) if parts.seeds is not None else ()
     yield with_note(mean_and_deviation(accuracies, "accuracy"), f"{len(accuracies)}") if accuracies else NO_FIGURE
