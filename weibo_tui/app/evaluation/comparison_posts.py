@@ -11,9 +11,9 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.base import FormScreen, get_app
-from weibo_tui.app.evaluation.post_list import PostLines, number_of_posts
-from weibo_tui.app.evaluation.posts_screen import BAR_CELLS, MAX_CHARACTERS
-from weibo_tui.app.formatting import bar, label_color, label_content, post_content, safe_line
+from weibo_tui.app.evaluation.post_list import PostLines, number_of_posts, text_lines
+from weibo_tui.app.evaluation.posts_screen import BAR_CELLS
+from weibo_tui.app.formatting import bar, label_color, label_content, safe_line
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.services.explanations import ExplainedPost
 from weibo_tui.app.services.jobs import Job
@@ -257,7 +257,7 @@ class ComparedPostDetails(VerticalScroll):
 
 
 def _lines(result: ComparisonResult, post: ComparedPost, correction: str | None, width: int) -> Iterator[Content]:
-    yield from post_content(post.text[:MAX_CHARACTERS]).wrap(width)
+    yield from text_lines(post.text, width)
     yield Content("")
     yield from _rater_lines(result, post, width)
     for title, human in ((_("human label"), post.label), (_("corrected"), correction)):

@@ -6,14 +6,20 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Generic, TypeVar
 
+from textual.content import Content
+
 from weibo_tui.app.base import get_app
+from weibo_tui.app.formatting import post_content
 from weibo_tui.app.widgets.line_list import LineList
+from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 
 PAGE = 200
 """Posts that are loaded at a time."""
 PREFETCH = 50
 """Posts after the cursor below which more are loaded."""
+MAX_CHARACTERS = 20_000
+"""Characters of a post that are shown; a copy has all of them."""
 
 Post = TypeVar("Post")
 
@@ -64,3 +70,11 @@ class PostLines(LineList, Generic[Post]):
 def number_of_posts(count: int) -> str:
     """Return a number of posts."""
     return ngettext("{n} post", "{n} posts", count).format(n=f"{count:,}")
+
+
+def text_lines(text: str, width: int) -> Iterator[Content]:
+    """Yield a post in lines of `width` cells, and how much of it is not shown."""
+    yield from post_content(text[:MAX_CHARACTERS]).wrap(width)
+    if (rest := len(text) - MAX_CHARACTERS) > 0:
+        more = _("… and {n} more characters. Copy the post to get all of it.").format(n=f"{rest:,}")
+        yield from Content.styled(more, "$text-muted").wrap(width)

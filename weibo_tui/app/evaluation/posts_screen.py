@@ -11,8 +11,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.base import FormScreen
-from weibo_tui.app.evaluation.post_list import PostLines, number_of_posts
-from weibo_tui.app.formatting import bar, label_color, label_content, post_content, safe_content, safe_line
+from weibo_tui.app.evaluation.post_list import PostLines, number_of_posts, text_lines
+from weibo_tui.app.formatting import bar, label_color, label_content, safe_content, safe_line
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.services.explanations import ExplainedPost
 from weibo_tui.app.widgets.explanation import ExplainedPane, legend_lines, post_lines, reason_lines
@@ -28,8 +28,6 @@ from weibo_tui.workbench.explanation import Explanation
 BAR_CELLS = 10
 MAX_LABELS = 60
 """Labels whose probabilities are shown, and always the actual one."""
-MAX_CHARACTERS = 20_000
-"""Characters of a post that are shown; a copy has all of them."""
 
 
 class PostList(PostLines[EvaluatedPost]):
@@ -178,13 +176,7 @@ def copy_post(screen: FormScreen[None], post: EvaluatedPost) -> None:
 def _lines(
     post: EvaluatedPost, labels: tuple[str, ...], explanation: Explanation | None, width: int
 ) -> Iterator[Content]:
-    if explanation is not None:
-        yield from post_lines(explanation, width)
-    else:
-        yield from post_content(post.text[:MAX_CHARACTERS]).wrap(width)
-    if (rest := len(post.text) - MAX_CHARACTERS) > 0:
-        more = _("… and {n} more characters. Copy the post to get all of it.").format(n=f"{rest:,}")
-        yield from Content.styled(more, "$text-muted").wrap(width)
+    yield from text_lines(post.text, width) if explanation is None else post_lines(explanation, width)
     yield Content("")
     yield from _share_lines(post, labels, width)
     yield Content("")
