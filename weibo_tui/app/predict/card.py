@@ -177,7 +177,8 @@ class PostCard(Card):
         """Explain the post of an open card, once."""
         post = self.explained_post
         if not self.expanded:
-            self.workers.cancel_group(self, "explain")
+            if self.is_mounted:
+                self.workers.cancel_group(self, "explain")
         elif self._explanation is None and post is not None and is_explained(self, post):
             get_app(self).run_task(self._show_explanation(post), "explain", exclusive=True, node=self)
 
