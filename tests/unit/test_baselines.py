@@ -129,7 +129,10 @@ def sentence(**values: float | tuple[float, float]) -> str:
 def test_sentence_is_about_the_best_baseline() -> None:
     better = sentence(difference=0.012, difference_ci=(0.004, 0.02), p=0.003)
     assert better == "The adapter is 1.2 points better than the linear model (95%: +0.4 – +2.0, McNemar p = 0.003)."
-    assert "worse than the linear model" in sentence(difference=-0.03, p=0.01)
+    worse = sentence(difference=-0.03, difference_ci=(-0.05, -0.01), p=0.01)
+    assert "worse than the linear model" in worse
     assert "not distinguishable" in sentence(difference=0.004)
+    copies = sentence(difference=-0.5, difference_ci=(-1.0, 0.0), p=0.0001)  # of two texts
+    assert "not distinguishable" in copies
     assert baseline_sentence({}) == ""
     assert baseline_sentence({"baselines": [{"name": "linear", "difference": float("nan"), "p": "x"}, 3]}) == ""

@@ -127,6 +127,11 @@ def test_extreme_figures_give_valid_pictures(value: float) -> None:
         assert not re.search(r"nan|inf\b", svg.replace("reliability", ""))
 
 
+def test_seeds_without_figures_of_the_picture_are_left_out() -> None:
+    seeds = {"seeds": [1, 2], "baseline_difference": [0.1, 0.2]}
+    assert "seeds" not in [one.name for one in score_pictures(scores.score() | {"seeds": seeds})]
+
+
 def test_long_parts_are_cut() -> None:
     point = {"confidence": 0.5, "accuracy": 0.5, "low": 0.4, "high": 0.6, "n": 1}
     picture = pictures(scores.score(reliability=[point] * 10**5))["reliability"]

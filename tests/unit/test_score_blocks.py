@@ -52,6 +52,7 @@ def test_pictures_take_the_rows_that_are_forecast() -> None:
         {},
         {"reliability": [{"confidence": 1e300, "accuracy": -5, "low": "x", "high": None, "n": 3}]},
         {"reliability": [{"confidence": 0.9, "accuracy": 2.0, "low": -1, "high": 9, "n": -4}]},
+        {"reliability": [{"confidence": 0.9, "accuracy": 0.5, "low": 0.8, "high": 0.1, "n": 4}]},
         {"confidences": [[0, 0]] * 20},
         {"confidences": [[10**30, 1], ["a"], None]},
         {"risk_coverage": [[0.5, float("nan"), 1], [1, 1e9, 0]] * 500},
@@ -62,6 +63,7 @@ def test_pictures_take_the_rows_that_are_forecast() -> None:
             "baselines": [{"name": "x" * 999}],
         },
         {"seeds": {"seeds": [1, 1], "accuracy": [0.5, 0.5], "kept": 9}},
+        {"seeds": {"seeds": [1, 2], "baseline_difference": [0.5, 0.5]}},
     ],
 )
 def test_cards_from_elsewhere_are_shown(values: dict[str, Any]) -> None:

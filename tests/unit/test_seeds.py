@@ -167,3 +167,14 @@ def test_python_and_command_line_train_seeds(wb: Workbench, tmp_path: Path, comm
     again = command.ok("train", data, *options)
     assert ("Epoch 1" in done.err, "Epoch 1" in again.err) == (True, False)
     assert again.out == done.out
+
+
+def test_seeds_that_another_program_trained_are_not_repeated(wb: Workbench, tmp_path: Path) -> None:
+    config = plan(tmp_path)
+    waiting = wb.iter_train(config)
+    next(waiting)  # as long as another training is in progress
+    assert runs_started(wb.iter_train(config)) == ["mood5-seed7", "mood5-seed8", "mood5-seed9"]
+    events = list(waiting)
+    assert runs_started(iter(events)) == []
+    assert isinstance(events[-1], RunFinished)
+    assert (events[-1].name, adapters(wb)) == ("mood5", ["mood", "mood5"])

@@ -58,8 +58,9 @@ def difference_sentence(
 ) -> str:
     """Return in a sentence whether the first classifier is more accurate than the second.
 
-    `p` is that of McNemar's test, `adjusted` for several comparisons or not."""
-    if p >= SIGNIFICANT or not difference:
+    `p` is that of McNemar's test, `adjusted` for several comparisons or not. The test counts copies of a text as
+    independent posts, and the interval is too narrow for a few posts, so both have to exclude that there is none."""
+    if p >= SIGNIFICANT or not difference or (ends is not None and ends[0] <= 0 <= ends[1]):
         message = _("{first} and {second} are not distinguishable: {points} points (95%: {interval}, {test}).")
     elif difference > 0:
         message = _("{first} is {points} points better than {second} (95%: {interval}, {test}).")

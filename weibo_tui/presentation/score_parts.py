@@ -118,7 +118,8 @@ def _bin(row: object) -> Bin | None:
     confidence, accuracy, low, high, n = _figures(row, "confidence", "accuracy", "low", "high", "n")
     if None in (confidence, accuracy, low, high, n):
         return None
-    return Bin(_share(confidence), _share(accuracy), _share(low), _share(high), _count(n))
+    low, high = sorted((_share(low), _share(high)))
+    return Bin(_share(confidence), _share(accuracy), low, high, _count(n))
 
 
 def _right_and_wrong(row: object) -> tuple[int, int] | None:

@@ -20,33 +20,44 @@ def train_seeds(models: ModelLoader, runs: Runs, answers: Answers, config: Train
 
     The last event is that of the adapter that is kept, also where nothing is left to train."""
     configs = seed_configs(config)
-    if not (pending := pending_trainings(models, runs, configs)):
+    if not pending_trainings(models, runs, configs):
         yield _complete(models, runs, configs[0])
         return
     models.adapters.check_free(config.name, config.overwrite)
     check_name_unreserved(runs, training.KIND, config.name)
-    yield from _train(models, runs, answers, pending)
+    yield from _train(models, runs, answers, configs)
 
 
 def train_rest(models: ModelLoader, runs: Runs, answers: Answers, run: Run) -> Iterator[object]:
     """Train the seeds that are left of the group of a run, and yield the events as `train_seeds` does."""
     configs = sibling_configs(run)
-    if pending := pending_trainings(models, runs, configs):
-        yield from _train(models, runs, answers, pending)
+    if pending_trainings(models, runs, configs):
+        yield from _train(models, runs, answers, configs)
     elif configs:
         yield _complete(models, runs, configs[0])
     else:
         run.check_resumable()
 
 
-def _train(models: ModelLoader, runs: Runs, answers: Answers, pending: Sequence[SeedTraining]) -> Iterator[object]:
+def _train(models: ModelLoader, runs: Runs, answers: Answers, configs: Sequence[TrainingConfig]) -> Iterator[object]:
     # Before a run is in progress, so that the caller can wait for other trainings without waiting for this one.
     yield Progress("reading", 0)
-    for one in pending:
-        if one.run is not None:
-            yield from training.resume(models, runs, answers, one.run)
-        else:
-            yield from training.train(models, runs, answers, one.config)
+    event: object = None
+    for config in configs:
+        # Asked before each of them: another program may have trained it while this one waited or trained.
+        for one in pending_trainings(models, runs, configs):
+            if one.config == config:
+                for event in _train_seed(models, runs, answers, one):
+                    yield event
+    is_summed_up = isinstance(event, RunFinished) and "seeds" in (event.score or {})
+    if not is_summed_up and not pending_trainings(models, runs, configs):
+        yield _complete(models, runs, configs[0])
+
+
+def _train_seed(models: ModelLoader, runs: Runs, answers: Answers, one: SeedTraining) -> Iterator[object]:
+    if one.run is not None:
+        return training.resume(models, runs, answers, one.run)
+    return training.train(models, runs, answers, one.config)
 
 
 def _complete(models: ModelLoader, runs: Runs, config: TrainingConfig) -> RunFinished:

@@ -55,7 +55,7 @@ def score_pictures(score: Mapping[str, Any]) -> Iterator[Picture]:
     if parts.baselines:
         yield from _baselines(parts)
     if parts.seeds is not None:
-        yield _seeds(parts.seeds)
+        yield from _seeds(parts.seeds)
 
 
 def accuracies_picture(scores: Mapping[str, Mapping[str, Any]]) -> Iterator[Picture]:
@@ -205,8 +205,8 @@ def _baselines(parts: ScoreParts) -> Iterator[Picture]:
         yield interval_plot("baselines", title, rows, [_("percentage points, 95% interval, McNemar's p")], zero=True)
 
 
-def _seeds(seeds: Seeds) -> Picture:
-    """Return the picture of each training's figures, with their mean and its interval."""
+def _seeds(seeds: Seeds) -> Iterator[Picture]:
+    """Yield the picture of each training's figures, with their mean and its interval."""
     rows = []
     for name, title, values in seed_figures(seeds):
         figures = summary(values)
@@ -215,6 +215,6 @@ def _seeds(seeds: Seeds) -> Picture:
             shown = with_note(mean_and_deviation(values, name), mean_interval(values, name))
             rows.append(Row(title, shown, mean, (low, high), values))
     note = _("mean ± standard deviation (95% interval of the mean), each on a scale of its own")
-    return interval_plot(
-        "seeds", _("Trainings with {number} seeds").format(number=len(seeds.seeds)), rows, [note], own_scales=True
-    )
+    if rows:
+        title = _("Trainings with {number} seeds").format(number=len(seeds.seeds))
+        yield interval_plot("seeds", title, rows, [note], own_scales=True)
