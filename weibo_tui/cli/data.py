@@ -67,7 +67,7 @@ def audit(
             "--label-errors-with",
             metavar="MODEL",
             rich_help_panel=options.DATA,
-            help=_("Model that finds them: linear, or adapter, which trains five small adapters (default: linear)."),
+            help=_("Model that finds them: linear, or adapter, which trains five small adapters."),
         ),
     ] = "linear",
     base: Annotated[
@@ -98,7 +98,7 @@ def _list_label_errors(plan: AuditConfig, out: Path, overwrite: bool, model: str
     from weibo_tui.workbench.label_errors import FoundLabelErrors, LabelErrorSearch
 
     search = LabelErrorSearch(plan, out, overwrite, model, base)
-    found = run_with_progress(lambda workbench: workbench.iter_label_errors(search), FoundLabelErrors)
+    found = run_with_progress(lambda workbench: workbench.iter_label_errors(search), FoundLabelErrors, notes=False)
     message = ngettext(
         "{number:,} label of {posts:,} is probably wrong: {path}",
         "{number:,} labels of {posts:,} are probably wrong: {path}",
