@@ -201,6 +201,22 @@ def test_file_without_labels_shows_agreement_and_hostile_text(compared: Workbenc
     play(scene, size=(60, 20))
 
 
+def test_single_adapter_is_compared_with_the_default(compared: Workbench) -> None:
+    models.add_adapter(compared, compared.bases.open("small"), "three", labels=("good", "so-so", "bad"))
+
+    async def scene(pilot: Pilot[None]) -> None:
+        page = await ModelsPage.open(pilot)
+        for adapter, offered in {"other": "other, mood", "mood": "mood", "three": "three"}.items():
+            await page.select(adapter=adapter)
+            await pilot.press("c")
+            form = await screen_of(pilot, ComparisonForm)
+            assert form._fields["adapters"].text == offered
+            await pilot.press("escape")
+            await until(pilot, lambda: not isinstance(pilot.app.screen, ComparisonForm))
+
+    play(scene)
+
+
 def test_problem_of_a_comparison_is_said_in_its_screen(compared: Workbench, few: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         page = await ModelsPage.open(pilot)

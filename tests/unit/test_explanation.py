@@ -166,6 +166,14 @@ def test_steps_of_the_curve_add_up_to_the_whole() -> None:
     assert values[-1] == pytest.approx(whole, abs=1e-6)
 
 
+def test_change_from_the_prediction_of_no_text_is_no_flip() -> None:
+    shares = [(0.1, 0.9), (0.8, 0.2), (0.7, 0.3), (0.4, 0.6), (0.9, 0.1), (0.9, 0.1)]
+    found = replace(explaining.explain(classifier(), "好"), curve=tuple(map(explaining.CurvePoint, range(6), shares)))
+    assert (found.flips, found.settled) == ([3, 4], 4)
+    found = replace(found, curve=found.curve[:3])
+    assert (found.flips, found.settled) == ([], 0)
+
+
 def test_weight_is_the_change_of_the_margin_without_the_part() -> None:
     made = classifier(labels=3)
     found = explaining.explain(made, POSTS[1])
@@ -342,6 +350,8 @@ def test_shapley_values_are_printed_with_their_errors(command: Command, furnishe
     assert "▼ against positive:" in result.out
     assert " ± 0." in result.out
     assert "Shapley values" in result.err
+    assert "±: standard error" in result.err
+    assert "Orange" not in result.err  # the lines have no shades
     refused = command("predict", "--shapley", post)
     assert (refused.code, "--shapley is for --explain" in refused.err) == (2, True)
 

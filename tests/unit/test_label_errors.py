@@ -66,6 +66,7 @@ def test_audit_lists_label_errors(command: Command, few: Path, tmp_path: Path) -
     few.write_text("label,review\n" + "".join(lines), "utf-8")
     out = tmp_path / "errors.csv"
     done = command.ok("audit", few, "--label-errors", out)
+    assert done.err.count("few.csv: CSV") == 1  # how the file is read is said once
     listed = read(out)
     assert f"of 40 are probably wrong: {out}" in done.err or f"of 40 is probably wrong: {out}" in done.err
     assert ("1", rows[0]["review"]) in [(row["row"], row["text"]) for row in listed]

@@ -185,7 +185,9 @@ def export_adapter(
 @adapters.command(
     "faithfulness",
     cls=Command,
-    help=_("Test the explanations of an adapter on posts, and keep the result in its card."),
+    help=_(
+        "Test the explanations of an adapter on at most 200 posts, and keep the result in its card. This takes minutes."
+    ),
 )
 @options.with_hyperparameters
 def measure_faithfulness(

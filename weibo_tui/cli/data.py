@@ -66,7 +66,7 @@ def audit(
             "--label-errors-with",
             metavar="MODEL",
             rich_help_panel=options.DATA,
-            help=_("Model that finds them: linear, or adapter, which trains five small adapters (default: linear)."),
+            help=_("Model that finds them: linear, or adapter, which trains five small adapters."),
         ),
     ] = "linear",
     base: Annotated[
@@ -97,7 +97,7 @@ def _list_label_errors(plan: AuditConfig, out: Path, overwrite: bool, model: str
     from weibo_tui.workbench.label_errors import FoundLabelErrors, LabelErrorSearch
 
     search = LabelErrorSearch(plan, out, overwrite, model, base)
-    result = run_with_progress(lambda workbench: workbench.iter_label_errors(search), FoundLabelErrors)
+    result = run_with_progress(lambda workbench: workbench.iter_label_errors(search), FoundLabelErrors, notes=False)
     echo_info(label_errors_sentence(result))
 
 

@@ -116,7 +116,8 @@ def _option_row(option: Any) -> Row:
     names = " / ".join([option.opts[0], *option.secondary_opts[:1]])
     if option.is_flag:
         return names, option.help or ""
-    default = "" if option.default in (None, "") else _(" [default: {value}]").format(value=option.default)
+    hidden = not option.show_default or option.default in (None, "")
+    default = "" if hidden else _(" [default: {value}]").format(value=option.default)
     return f"{names} {option.metavar or METAVARS.get(_type(option), 'FILE')}", (option.help or "") + default
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -231,16 +232,18 @@ def run_with_progress(
     start: Callable[[Workbench], Iterator[object]],
     result: type[Result] | None = None,
     stopped: str = N_("Stopped. Nothing was written."),
+    notes: bool = True,
 ) -> Result:
     """Run work of the workbench with bars, and return the event of the type `result` that it ends with.
 
-    Without `result` there is nothing to return. `stopped` is the message for interrupted work."""
+    Without `result` there is nothing to return. `stopped` is the message for interrupted work. `notes` is False where
+    the notes were printed already, because an earlier part of the command read the same files."""
     last = None
     try:
         with open_workbench() as workbench, progress_bars() as bars, interruptible(start(workbench)) as events:
             for event in events:
                 if isinstance(event, Progress):
-                    bars.progress(event)
+                    bars.progress(event if notes else replace(event, note=""))
                 elif result is not None and isinstance(event, result):
                     last = event
     except (InterruptedRunError, KeyboardInterrupt):

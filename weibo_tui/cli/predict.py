@@ -209,7 +209,7 @@ def _predict_posts(
     if failed:
         echo_error(_("{failed} of {found} posts failed.").format(failed=failed, found=count))
     if not json:
-        for legend in dict.fromkeys(map(explanation_legend, explanations)):
+        for legend in dict.fromkeys(explanation_legend(explanation, is_shaded=False) for explanation in explanations):
             echo_info(legend)
     return explanations
 

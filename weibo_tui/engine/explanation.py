@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import factorial
 
 import numpy as np
@@ -80,23 +81,16 @@ class Explanation:
 
     @property
     def settled(self) -> int:
-        """The characters after which the predicted label no longer changes."""
-        final = int(np.argmax(self.probabilities))
-        settled = 0
-        for before, point in zip(self.curve, self.curve[1:], strict=False):
-            if int(np.argmax(before.probabilities)) != final:
-                settled = point.end
-        return settled
+        """The characters after which the predicted label no longer changes, 0 if it never does."""
+        return self.flips[-1] if self.flips else 0
 
     @property
     def flips(self) -> list[int]:
-        """The ends of the beginnings at which the predicted label changes."""
-        labels = [int(np.argmax(point.probabilities)) for point in self.curve]
-        return [
-            point.end
-            for point, label, before in zip(self.curve[1:], labels[1:], labels, strict=False)
-            if label != before
-        ]
+        """The ends of the beginnings at which the predicted label changes.
+
+        The curve begins with the prediction for no text, which does not count."""
+        labels = [(point.end, int(np.argmax(point.probabilities))) for point in self.curve[1:]]
+        return [end for (_end, before), (end, label) in pairwise(labels) if label != before]
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,18 +140,18 @@ def weight_bar(share: float, width: int) -> str:
     return f"{left:>{half}}│{right:<{half}}"
 
 
-def explanation_legend(explanation: Explanation) -> str:
-    """Return what the shades, weights and bars of an explanation mean."""
+def explanation_legend(explanation: Explanation, is_shaded: bool = True) -> str:
+    """Return what the shades, if there are any, the weights and the bars of an explanation mean."""
     label = label_name(explanation.label)
+    sentences = [_("Orange: towards {label}. Blue and underlined: away from it.")] if is_shaded else []
     if explanation.shapley:
-        meaning = _("Weights: Shapley values, the mean change of the log odds of {label} by a part over all orders.")
+        sentences += [
+            _("Weights: Shapley values, the mean change of the log odds of {label} by a part over all orders.")
+        ]
+        sentences += [_("±: standard error.")] if any(unit.error for unit in explanation.shapley) else []
     else:
-        meaning = _("Weights: change of the log odds of {label} by a part.")
-    sentences = (
-        _("Orange: towards {label}. Blue and underlined: away from it."),
-        meaning,
-        _("Curve: probability of {label} if the post ended there."),
-    )
+        sentences.append(_("Weights: change of the log odds of {label} by a part."))
+    sentences.append(_("Curve: probability of {label} if the post ended there."))
     return join_sentences(*(sentence.format(label=label) for sentence in sentences))
 
 

@@ -62,7 +62,7 @@ class Explanation:
     the logarithm of its probability over that of the strongest other label. `change` is the same of the probability,
     and `alone` the margin of the unit as a whole post, over that of no text. `units` are emoticons, words and
     characters, `clauses` runs of them. `curve` are the predictions after every beginning of the post, from no text on,
-    `flips` the characters at which the predicted label changes, and `settled` those after which it no longer does.
+    `flips` the characters of the post at which the predicted label changes, and `settled` the last of them.
     `without_emoticons` are the probabilities without any, None for a post that has none or nothing else; `without` are
     those without all occurrences of a unit that occurs more than once. `shapley` are the Shapley values of the units,
     which take more time, where they were asked for.

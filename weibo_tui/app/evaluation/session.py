@@ -52,7 +52,8 @@ class EvaluationSession:
         """Ask for a comparison and open its screen. Return its job, not started, or None if the form was closed."""
         if data is not None:
             self._comparison_values["file"] = str(data)
-        config = await self._app.push_screen_wait(ComparisonForm(adapters, self._comparison_values))
+        form = ComparisonForm(self._with_default(adapters), self._comparison_values)
+        config = await self._app.push_screen_wait(form)
         if config is None:
             return None
         first, *others = config.adapters or ("",)
@@ -60,6 +61,13 @@ class EvaluationSession:
         job = Job("compare", title, lambda wb: wb.iter_compare(config), owner, "", first, tuple(others))
         self._add(Comparison(config, job))
         return job
+
+    def _with_default(self, adapters: Sequence[str]) -> Sequence[str]:
+        """Return the adapters, and after a single one the default adapter if that is another with the same labels."""
+        catalog = self._app.catalog
+        cards = {name: catalog.card(name) for name in (*adapters, catalog.adapter)}
+        labels = {frozenset(card.labels) if card else None for card in cards.values()}
+        return tuple(cards) if len(adapters) == 1 and len(labels) == 1 and None not in labels else adapters
 
     def _add(self, item: Item) -> None:
         self.items = [*self.items, item][-MAX_EVALUATIONS:]
