@@ -11,7 +11,7 @@ from weibo_tui.presentation.answering import thresholds
 from weibo_tui.presentation.baselines import baseline_name
 from weibo_tui.presentation.numbers import interval, number, p_value, percent, signed_points
 from weibo_tui.presentation.publication.parts import Table
-from weibo_tui.presentation.score_card import ScoreFigures, score_figures, with_null
+from weibo_tui.presentation.score_card import ScoreFigures, score_figures
 from weibo_tui.presentation.score_parts import Answering, Baseline, ScoreParts, Seeds, Subset, score_parts
 from weibo_tui.presentation.seeds import mean_and_deviation, mean_interval, seed_figure, seed_figures
 
@@ -45,7 +45,10 @@ def _figures(figures: ScoreFigures, parts: ScoreParts) -> Iterator[tuple[str, st
     yield _("only emoticons"), percent(figures.only_emoticons), ""
     yield _("Macro F1"), figures.macro_f1, interval(parts.macro_f1_ci, percent)
     yield "MCC", figures.mcc, interval(parts.mcc_ci, number)
-    yield "ECE", with_null(figures.ece, parts), ""
+    yield "ECE", figures.ece, ""
+    if parts.ece_null is not None:
+        mean, limit = map(number, parts.ece_null)
+        yield _("ECE of a perfectly calibrated model"), mean, _("95% below {limit}").format(limit=limit)
     yield "Brier", figures.brier, ""
     if parts.augrc is not None:
         yield "AUGRC", number(parts.augrc, 4), ""
