@@ -168,6 +168,12 @@ def test_curve_of_several_labels_follows_the_last_one() -> None:
     assert "the last label" in history.legend
 
 
+def test_legend_of_a_hostile_label_is_short_and_harmless() -> None:
+    legend = recorded(*positive(0.5), labels=("a", "\x1b[31m\u202e" + "长" * 1000)).legend
+    assert not set(legend) & set("\x1b\u202e")
+    assert len(legend) < 60
+
+
 def test_history_of_a_damaged_journal_has_gaps() -> None:
     bad: list[Any] = [None, 7, [], [[0.1]], [["a", None]], [[float("nan"), 1.0]], [{"0": 1}], [[0.2, 0.8]] * 2]
     history = recorded(*positive(0.9), *bad, *positive(0.2))

@@ -59,7 +59,7 @@ def difference_sentence(
     """Return in a sentence whether the first classifier is more accurate than the second.
 
     `p` is that of McNemar's test, `adjusted` for several comparisons or not. The test counts copies of a text as
-    independent posts, and the interval is too narrow for a few posts, so both have to exclude a difference of 0."""
+    independent posts, and the interval is too narrow for a few posts, so both have to agree."""
     if p >= SIGNIFICANT or not difference or (ends is not None and ends[0] <= 0 <= ends[1]):
         message = _("{first} and {second} are not distinguishable: {points} points (95%: {interval}, {test}).")
     elif difference > 0:

@@ -25,6 +25,7 @@ GAP = "·"
 """Stands for a missing probability."""
 _LINE_CELLS = 16
 _POST_CELLS = 40
+_LABEL_CELLS = 24
 
 Row = tuple[float, ...] | None
 """The probabilities of a post in a validation, None where one is missing."""
@@ -98,7 +99,8 @@ class ProbeHistory:
     def legend(self) -> str:
         """The meaning of a bar."""
         if len(self.labels) == 2:
-            return _("bars: probability of {label}").format(label=label_name(self.labels[1]))
+            label = one_line(label_name(self.labels[1]), _LABEL_CELLS)
+            return _("bars: probability of {label}").format(label=label)
         return _("bars: probability of the last label")
 
 
