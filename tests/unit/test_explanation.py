@@ -420,6 +420,13 @@ def test_shades_and_bars_belong_to_what_is_shown() -> None:
     assert "".join(line.bars for line in curve_lines(long, 40)).rstrip() == line.bars  # the rest is not read
 
 
+def test_named_punctuation_is_quoted() -> None:
+    found = _named(explaining.explain(classifier(), "好，吃"), "好，吃", "mood", ("negative", "positive"))
+    units = tuple(replace(unit, weight=weight) for unit, weight in zip(found.units, (0.5, -2.0, -1.0), strict=True))
+    lines = [*explanation_lines(replace(found, label="positive", units=units, clauses=()))]
+    assert lines[:2] == ["▲ for positive: 好 +0.5", "▼ against positive: “，” -2.0, 吃 -1.0"]
+
+
 @given(st.text(min_size=1, max_size=80))
 @settings(max_examples=30)
 def test_any_post_is_explained_or_refused(post: str) -> None:

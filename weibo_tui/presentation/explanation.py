@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import category
 
 from rich.cells import cell_len
 
@@ -114,6 +115,8 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
 def _named(unit: ExplainedUnit | ShapleyUnit) -> str:
     """Return a unit with its weight: `太差了 −2.1`, and with the standard error of a Shapley value: `−2.1 ± 0.1`."""
     name = truncate_cells(" ".join(sanitize(unit.text).split()), _MAX_UNIT)
+    if all(category(character).startswith("P") for character in name):
+        name = f"“{name}”"  # a comma in a list of units is not one between them
     error = getattr(unit, "error", 0.0)
     return f"{name} {unit.weight:+.1f}" + (f" ± {error:.1f}" if error else "")
 
