@@ -320,6 +320,10 @@ def test_bad_rows_are_listed_in_their_file(command: Command, furnished: Path, tm
     for other in (out, tmp_path / "link.csv"):
         same = command("predict", "--file", source, "--out", out, "--bad-rows", other, "--overwrite")
         assert "--bad-rows and another output are the same file" in same.err
+    for line in ("evaluate --out", "compare --out", "audit --label-errors"):
+        name, option = line.split()
+        same = command(name, source, option, bad, "--bad-rows", bad, "--overwrite")
+        assert "--bad-rows and another output are the same file" in same.err
     for option in ("--validation-data", "--test-data"):
         same = command("train", source, option, out, "--bad-rows", out, "--overwrite")
         assert "Output and input are the same file" in same.err

@@ -59,7 +59,7 @@ def compare(
     from weibo_tui.presentation.publication.comparison import comparison_document
     from weibo_tui.workbench import ComparisonConfig, ComparisonResult
 
-    list_bad_rows([file], columns, bad_rows, overwrite, disagreements)
+    list_bad_rows([file], columns, bad_rows, overwrite, disagreements, out)
     config = ComparisonConfig(
         data=file,
         adapters=tuple(split_names(adapters)) if adapters else (),

@@ -81,7 +81,7 @@ def audit(
 ) -> None:
     from weibo_tui.workbench import AuditConfig, AuditResult
 
-    list_bad_rows(data or (), columns, bad_rows, overwrite)
+    list_bad_rows(data or (), columns, bad_rows, overwrite, label_errors)
     plan = AuditConfig(tuple(data or ()), columns, options.label_names(labels), label_map or ())
     figures = run_with_progress(lambda workbench: workbench.iter_audit(plan), AuditResult).audit.to_json()
     if json:

@@ -210,15 +210,15 @@ def exit_interrupted(hint: str) -> typer.Exit:
 
 
 def list_bad_rows(
-    files: Iterable[Path], columns: Columns, out: Path | None, overwrite: bool, other: Path | None = None
+    files: Iterable[Path], columns: Columns, out: Path | None, overwrite: bool, *others: Path | None
 ) -> None:
     """Write the rows of the files that cannot be read to the CSV file `out`, if one is given.
 
-    Raise UserInputError where the `other` output of the command is the same file.
+    Raise UserInputError where one of the `others`, the command's outputs that are given, is the same file.
     """
     if out is None:
         return
-    if other is not None and is_same(out, other):
+    if any(is_same(out, other) for other in others if other is not None):
         message = _("--bad-rows and another output are the same file: {path}. Choose another file for one of them.")
         raise UserInputError(message.format(path=out))
     from weibo_tui.datasets.writing import write_bad_rows

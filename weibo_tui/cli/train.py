@@ -322,7 +322,7 @@ def evaluate(
     from weibo_tui.presentation.publication.scores import evaluation_document
     from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
-    list_bad_rows(data or (), columns, bad_rows, overwrite, errors)
+    list_bad_rows(data or (), columns, bad_rows, overwrite, errors, out)
     config = EvaluationConfig(tuple(data or ()), adapter, columns, machine, errors, overwrite, label_map or ())
 
     def events(workbench: Workbench) -> Iterator[object]:
