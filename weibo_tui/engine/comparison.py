@@ -51,6 +51,8 @@ def mcnemar(first_only: int, second_only: int) -> tuple[float, float]:
     from scipy.special import bdtr, gammaln
 
     total, fewer = first_only + second_only, min(first_only, second_only)
+    if not total:  # they never differ, and there is nothing to test
+        return 1.0, 1.0
     observed = float(np.exp(gammaln(total + 1) - gammaln(fewer + 1) - gammaln(total - fewer + 1) - total * np.log(2)))
     if first_only == second_only:  # both tails contain the observed outcome, which would count twice
         return 1.0, 1.0 - observed / 2
