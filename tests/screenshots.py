@@ -168,7 +168,8 @@ def files(terminal: Terminal, path: Path) -> None:
     terminal.wait_for("1–")
     terminal.resize(124, 36)  # with the details at the side
     terminal.press("1", "2", "2")
-    shoot(terminal, "files", "human")
+    terminal.wait_for("human")
+    shoot(terminal, "files", "Orange")  # the explanation
     terminal.resize(104, 32)
     terminal.press("escape")
 

@@ -219,6 +219,9 @@ def _in_slot(
     """Yield the events of a training. After the first one, before which most refusals come, take the training slot."""
     with closing(events), ExitStack() as stack:  # type: ignore[type-var]  # all long work is a generator
         first = next(events)
+        if isinstance(first, RunFinished):  # all seeds were trained before
+            yield first
+            return
         slot = workbench.take_training_slot()
         if slot is None and wait:
             say(_("Another training is in progress. This one starts when it is done. Use --now to start it now."))
