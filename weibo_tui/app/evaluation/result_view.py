@@ -28,7 +28,7 @@ from weibo_tui.presentation.score_parts import ScoreParts, score_parts
 _GAP = 2
 _SCORE_CELLS = 64
 """Width of the score card next to the matrix."""
-_MIN_PICTURE_ROWS, _MAX_PICTURE_ROWS = 9, 18
+_MIN_PICTURE_ROWS, _MAX_PICTURE_ROWS = 8, 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class ResultView(VerticalScroll):
 
     def _sections(self, width: int, is_side: bool, rows_of_pictures: int) -> Iterator[_Section]:
         """Yield the sections that have something to show."""
-        matrix = self.query_one(ConfusionMatrix).full_height + 4  # with the cell below it, which may take two lines
+        matrix = self.query_one(ConfusionMatrix).full_height + 5  # with the cell below it, which may take three lines
         if is_side:
             left = matrix + len([*answering_block(self._parts, width - _SCORE_CELLS - _GAP)])
             summary = max(left, len([*score_lines(self._score, _SCORE_CELLS, unseen=False)]))

@@ -27,7 +27,7 @@ Block = Sequence[Content]
 
 PICTURE_ROWS = 11
 _GAP = 2
-_MIN_PICTURE, _MIN_TABLE = 36, 56  # cells
+_MIN_PICTURE, _MIN_TABLE = 31, 56  # cells
 
 
 class ScorePictures(Static):
