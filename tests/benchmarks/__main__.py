@@ -63,7 +63,7 @@ def _run_suites(names: Sequence[str], options: tuple[str, int, Path | None], as_
     for name in names:
         for event in suites.SUITES[name](runner.BenchmarkOptions(*options)):
             if isinstance(event, Progress):
-                print(f"{name}: {event.stage} {event.done:,} of {event.total:,}", file=sys.stderr)
+                print(f"{name}: {event.stage} {event.done:,} of {event.total or '?'}", file=sys.stderr)
             else:
                 print(json.dumps(event.to_json()) if as_json else event.row(), flush=True)
 
