@@ -20,7 +20,7 @@ from weibo_tui.app.forms.readings import Reading
 from weibo_tui.datasets.containers import SUFFIXES
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditConfig, ComparisonConfig
+from weibo_tui.workbench import ComparisonConfig
 
 
 class ComparisonForm(DataForm[ComparisonConfig]):
@@ -53,10 +53,7 @@ class ComparisonForm(DataForm[ComparisonConfig]):
         self.update_dependents()
 
     def update_dependents(self) -> None:
-        """Show how the file is read with the options of the form."""
-        if self._fields:
-            files = (self._source.path,) if self._source.value.strip() else ()
-            self.preview.load(AuditConfig(files, self.columns()))
+        self.preview_file(self._source)
 
     def on_path_input_changed(self, event: PathInput.Changed) -> None:
         event.stop()

@@ -23,7 +23,7 @@ from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.datasets.containers import SUFFIXES
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import Columns, EvaluationConfig, TrainingConfig
+from weibo_tui.workbench import AuditConfig, Columns, EvaluationConfig, TrainingConfig
 
 Plan = TypeVar("Plan")
 Files = TypeVar("Files", TrainingConfig, EvaluationConfig)
@@ -60,6 +60,12 @@ class DataForm(PlanForm[Plan]):
         """Return the options for reading, None for those that are detected."""
         fields = {key: self._fields[name] for key, name in _FIELDS.items() if name in self._fields}
         return Columns(**{key: field.value for key, field in fields.items() if not field.problem})
+
+    def preview_file(self, field: PathInput) -> None:
+        """Show how the file in a field is read with the options of the form."""
+        if self._fields:
+            files = (field.path,) if field.value.strip() else ()
+            self.preview.load(AuditConfig(files, self.columns()))
 
     def chosen_file(self, field: PathInput) -> Path:
         """Return the file of posts in a field. Raise FieldError without one, or for one that cannot be read."""

@@ -21,7 +21,7 @@ from weibo_tui.datasets.containers import SUFFIXES
 from weibo_tui.datasets.sinks import OUTPUT_SUFFIXES, default_output
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditConfig, LabelingConfig
+from weibo_tui.workbench import LabelingConfig
 
 
 class LabelingForm(DataForm[LabelingConfig]):
@@ -57,10 +57,7 @@ class LabelingForm(DataForm[LabelingConfig]):
         self.update_dependents()
 
     def update_dependents(self) -> None:
-        """Show how the file is read with the options of the form."""
-        if self._fields:
-            files = (self._source.path,) if self._source.value.strip() else ()
-            self.preview.load(AuditConfig(files, self.columns()))
+        self.preview_file(self._source)
 
     def on_path_input_changed(self, event: PathInput.Changed) -> None:
         event.stop()
