@@ -111,10 +111,15 @@ class Comparison:
 
 def _spread(sample: Sample) -> str:
     """Write the median, with the minimum and the maximum of several rounds."""
-    text = f"{sample.median:,.3g}"
+    text = _round(sample.median)
     if len(sample.values) > 1:
-        text += f" ({min(sample.values):,.3g}–{max(sample.values):,.3g})"
+        text += f" ({_round(min(sample.values))}–{_round(max(sample.values))})"
     return text
+
+
+def _round(value: float) -> str:
+    """Write three significant digits, without an exponent where the number is large."""
+    return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 class Rounds:

@@ -25,6 +25,7 @@ from benchmarks.runner import (
     temp_folder,
     temp_home,
 )
+from benchmarks.scale import measure_scale
 
 from weibo_tui.engine.device import Compute
 from weibo_tui.progress import Progress
@@ -247,4 +248,5 @@ SUITES: dict[str, Callable[[BenchmarkOptions], Events]] = {
     "typing": measure_typing,
     "history": measure_history,
     "explain": measure_explanations,
+    "scale": measure_scale,
 }

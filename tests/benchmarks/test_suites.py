@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from benchmarks import suites
+from benchmarks import labeling_stages, scale, suites
 from benchmarks.runner import BenchmarkOptions, Comparison
 
 pytestmark = pytest.mark.slow
@@ -51,3 +51,18 @@ def test_explanation_suite_measures_each_row(monkeypatch: pytest.MonkeyPatch) ->
     rows = [event for event in events if isinstance(event, Comparison)]
     assert len(rows) == 10
     assert all(row.passed for row in rows if row.name.startswith("curve against"))
+
+
+def test_scale_suite_divides_the_work_into_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scale, "LARGE", "tiny")
+    events = scale.measure_scale(BenchmarkOptions(rounds=2), rows=300, models={"tiny": 128})
+    rows = {event.name: event for event in events if isinstance(event, Comparison)}
+    for name in labeling_stages.FORMATS:
+        shares = [row.ours for label, row in rows.items() if label.startswith(f"tiny, {name}: share")]
+        assert len(shares) == 7
+        assert [sum(values) for values in zip(*(share.values for share in shares), strict=True)] == pytest.approx(
+            [100] * 2
+        )
+    hours = [rows[f"tiny: {size} posts"].ours.median for size in scale.SIZES]
+    assert hours == pytest.approx([hours[0], 1e2 * hours[0], 1e4 * hours[0]])
+    assert rows["tiny, csv: one core and one card"].ours.median < scale.ESTIMATED_CARD_RATE
