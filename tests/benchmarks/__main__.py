@@ -1,6 +1,6 @@
 """Compare this project with other programs and hold it to targets: `python tests/benchmarks [SUITE]… [--rounds N]`.
 
-The suites are train, predict, start, ui, typing, history, explain and scale (default: all, an hour). What is
+The suites are train, predict, start, ui, typing, history, explain, scale and torchrun (default: all, an hour). What is
 compared runs in processes of its own, in turn, round after round, so that memory and warm caches are not shared.
 `--target NAME ARGUMENTS` is how one of these processes is started: it prints its figures as a JSON object, the last
 line of stdout.
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-SUITES = ("train", "predict", "start", "ui", "typing", "history", "explain", "scale")
+SUITES = ("train", "predict", "start", "ui", "typing", "history", "explain", "scale", "torchrun")
 # Functions that run in a process of their own. Each returns its figures, and its module imports what it needs.
 TARGETS = {
     "app at work": ("app_at_work", "run_app"),

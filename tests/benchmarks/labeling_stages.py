@@ -4,8 +4,6 @@ CPU time, that of all threads together, hardly depends on what else runs on the 
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import time
 from collections import deque
@@ -14,8 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from benchmarks.posts import FORMATS
 from benchmarks.runner import Figures
 
 from weibo_tui.datasets.arrow_files import read_batches, to_python
@@ -29,10 +26,8 @@ from weibo_tui.text.cleaning import clean
 from weibo_tui.workbench import ComputeOptions, LabelingConfig, Workbench
 from weibo_tui.workbench.labeling import WINDOW, LabelingResult
 
-FORMATS = ("csv", "jsonl", "parquet")
 FILE_STAGES = ("counting", "reading", "writing")
 MODEL_STAGES = ("cleaning", "tokenizing", "computing")
-COLUMNS = ("id", "created_at", "user", "review")
 ONE_CORE = ComputeOptions("cpu", threads=1)
 ADDED: dict[str, type[str] | type[float]] = {
     "predicted": str,
@@ -42,21 +37,6 @@ ADDED: dict[str, type[str] | type[float]] = {
     "error": str,
 }
 PREDICTION = dict(zip(ADDED, ("negative", 0.912345678, 0.912345678, 0.087654322, None), strict=True))
-
-
-def write_tables(folder: Path, posts: Sequence[str]) -> None:
-    """Write the same rows of four columns as `posts.csv`, `posts.jsonl` and `posts.parquet`."""
-    folder.mkdir(parents=True)
-    rows = [
-        (index, f"2024-05-{1 + index % 28:02} {index % 24:02}:30", f"user{index % 9999}", post)
-        for index, post in enumerate(posts)
-    ]
-    with (folder / "posts.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
-    with (folder / "posts.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False) + "\n" for row in rows)
-    columns = zip(*rows, strict=True)
-    pq.write_table(pa.table(dict(zip(COLUMNS, map(list, columns), strict=True))), folder / "posts.parquet")
 
 
 def time_files(folder: str) -> Figures:

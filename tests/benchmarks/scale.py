@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle, islice
 from pathlib import Path
 
 import stocked
 import torch
-from benchmarks.explanations import read_posts
-from benchmarks.labeling_stages import FILE_STAGES, FORMATS, MODEL_STAGES, write_tables
+from benchmarks.labeling_stages import FILE_STAGES, MODEL_STAGES
+from benchmarks.posts import FORMATS, take_posts, write_tables
 from benchmarks.runner import BenchmarkOptions, Comparison, Rounds, Sample, run_target, temp_folder
 
 from weibo_tui.progress import Progress
-from weibo_tui.workbench.benchmark import sample_posts
 
 Events = Iterator[Progress | Comparison]
 
@@ -47,7 +45,7 @@ def measure_scale(options: BenchmarkOptions, rows: int = 100_000, models: Mappin
     costs: dict[str, ModelCosts] = {}
     with temp_folder() as folder:
         yield Progress("writing", 0, rows)
-        write_tables(folder / "files", _take_posts(options.data, rows))
+        write_tables(folder / "files", take_posts(options.data, rows))
         target = partial(run_target, "file stages", folder=str(folder / "files"))
         rounds = yield from Rounds().run("files", {"files": target}, options.rounds or 3)
         for name in FORMATS:
@@ -62,11 +60,6 @@ def measure_scale(options: BenchmarkOptions, rows: int = 100_000, models: Mappin
         yield from _cost_of_cards(options, files, costs[LARGE])
 
 
-def _take_posts(data: Path | None, number: int) -> list[str]:
-    """Return posts of a file, repeated where it has too few, or invented ones."""
-    return sample_posts(number) if data is None else list(islice(cycle(read_posts(data)), number))
-
-
 def _measure_model(
     options: BenchmarkOptions, folder: Path, model: str, posts: int
 ) -> Generator[Progress | Comparison, None, ModelCosts]:
@@ -77,7 +70,7 @@ def _measure_model(
         stocked.unpack(home)
     elif model == LARGE:
         run_target("large model", home=str(home))
-    write_tables(files, _take_posts(options.data, posts))
+    write_tables(files, take_posts(options.data, posts))
     targets = {
         name: partial(run_target, name, home=str(home), folder=str(files)) for name in ("model stages", "all cores")
     }

@@ -6,11 +6,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
-import numpy as np
 from benchmarks import history_data
 from benchmarks.explanations import measure_explanations
+from benchmarks.posts import write_labeled_posts
 from benchmarks.pseudo_terminal import open_terminal, run_in_terminal
 from benchmarks.runner import (
     BenchmarkOptions,
@@ -26,10 +25,10 @@ from benchmarks.runner import (
     temp_home,
 )
 from benchmarks.scale import measure_scale
+from benchmarks.torchrun import measure_torchrun
 
 from weibo_tui.engine.device import Compute
 from weibo_tui.progress import Progress
-from weibo_tui.workbench.benchmark import sample_posts
 
 Events = Iterator[Progress | Comparison]
 
@@ -149,9 +148,9 @@ def measure_event_loop(
     labels a file of `number` posts, and audits one of `large`; `alone` steps of the same training run without it."""
     with temp_folder() as folder:
         yield Progress("writing", 0, number + large)
-        _write_posts(folder / "posts.csv", number, seed=0)
+        write_labeled_posts(folder / "posts.csv", number, seed=0)
         yield Progress("writing", number, number + large)
-        _write_posts(folder / "large.csv", large, seed=1)
+        write_labeled_posts(folder / "large.csv", large, seed=1)
         targets = {
             "app": partial(_run_in_terminal, "app at work", folder=str(folder), seconds=seconds),
             "alone": partial(_run_in_terminal, "training alone", folder=str(folder), steps=alone),
@@ -183,15 +182,6 @@ def _compare_delays(rounds: Rounds) -> Iterator[Comparison]:
 def _run_in_terminal(target: str, **arguments: object) -> Figures:
     with temp_home() as environment:
         return run_in_terminal(target, environment, **arguments)
-
-
-def _write_posts(path: Path, number: int, seed: int) -> None:
-    """Write posts with random labels."""
-    labels = np.random.default_rng(seed).integers(0, 2, number)
-    rows = (f"{label},{post}\n" for label, post in zip(labels, sample_posts(number, seed), strict=True))
-    with path.open("w", encoding="utf-8") as file:
-        file.write("label,review\n")
-        file.writelines(rows)
 
 
 def measure_typing(options: BenchmarkOptions, posts: int = 3) -> Events:
@@ -249,4 +239,5 @@ SUITES: dict[str, Callable[[BenchmarkOptions], Events]] = {
     "history": measure_history,
     "explain": measure_explanations,
     "scale": measure_scale,
+    "torchrun": measure_torchrun,
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from benchmarks import labeling_stages, scale, suites
+from benchmarks import scale, suites, torchrun
+from benchmarks.posts import FORMATS
 from benchmarks.runner import BenchmarkOptions, Comparison
 
 pytestmark = pytest.mark.slow
@@ -57,7 +58,7 @@ def test_scale_suite_divides_the_work_into_shares(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(scale, "LARGE", "tiny")
     events = scale.measure_scale(BenchmarkOptions(rounds=2), rows=300, models={"tiny": 128})
     rows = {event.name: event for event in events if isinstance(event, Comparison)}
-    for name in labeling_stages.FORMATS:
+    for name in FORMATS:
         shares = [row.ours for label, row in rows.items() if label.startswith(f"tiny, {name}: share")]
         assert len(shares) == 7
         assert [sum(values) for values in zip(*(share.values for share in shares), strict=True)] == pytest.approx(
@@ -66,3 +67,10 @@ def test_scale_suite_divides_the_work_into_shares(monkeypatch: pytest.MonkeyPatc
     hours = [rows[f"tiny: {size} posts"].ours.median for size in scale.SIZES]
     assert hours == pytest.approx([hours[0], 1e2 * hours[0], 1e4 * hours[0]])
     assert rows["tiny, csv: one core and one card"].ours.median < scale.ESTIMATED_CARD_RATE
+
+
+def test_torchrun_suite_compares_numbers_of_processes() -> None:
+    events = torchrun.measure_torchrun(BenchmarkOptions(rounds=1), {"starter": 4})
+    rows = [event for event in events if isinstance(event, Comparison)]
+    assert [row.threshold is not None for row in rows] == [True, False, False, False]
+    assert all(row.baseline is not None and row.ours.median > 0 for row in rows)
