@@ -27,6 +27,7 @@ from weibo_tui.cli import (
     predict,
     report,
     runs,
+    torchrun,
     train,
 )
 from weibo_tui.cli.help import Command, Group, usage_error
@@ -107,11 +108,14 @@ def main() -> None:
 
     An error is one line on stderr."""
     _prepare_streams()
-    code = _run()
+    rank = torchrun.rank_in_several()
+    code = _run(rank)
     try:
         sys.stdout.flush()  # here, because a failure at exit could not be reported
     except OSError as error:
         code = _report_os_error(error)
+    if rank is not None:
+        os._exit(code)  # torch would wait for processes that have ended
     sys.exit(code)
 
 
@@ -132,11 +136,16 @@ def command_line() -> TyperGroup:
     return group
 
 
-def _run() -> int:
+def _run(rank: int | None) -> int:
+    """Run the command and return its exit code. `rank` is that of this process if torchrun started several."""
     try:
-        return command_line().main(prog_name="weibo-tui", standalone_mode=False) or 0
+        return _run_command() if rank is None else torchrun.run(_run_command, rank)
     except (Exception, KeyboardInterrupt) as error:
         return _report(error)
+
+
+def _run_command() -> int:
+    return command_line().main(prog_name="weibo-tui", standalone_mode=False) or 0
 
 
 def _report(error: Exception | KeyboardInterrupt) -> int:

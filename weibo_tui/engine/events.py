@@ -16,7 +16,7 @@ class RunStarted:
 
     `posts` are the numbers of posts by split, and of rows that were left out by the reason. `labels_read_as` are the
     names of labels in the files, where these are others. `probes` are the posts of `ProbesPredicted`, whose
-    probabilities are those of `labels`, in order."""
+    probabilities are those of `labels`, in order. `processes` train together."""
 
     run: str
     name: str
@@ -34,6 +34,7 @@ class RunStarted:
     labels_read_as: dict[str, str] = dataclasses.field(default_factory=dict)
     labels: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
+    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

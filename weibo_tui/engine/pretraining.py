@@ -1,6 +1,6 @@
 """Pretraining of a small GPT-2 on unlabeled posts, as a generator of events.
 
-Like training, it is resumed from a snapshot. The loss is in `pretraining_loss`.
+Like training, it is resumed from a snapshot, and several processes can share it. The loss is in `pretraining_loss`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from weibo_tui.engine.events import Evaluated, Event, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import PretrainingHyperparameters
 from weibo_tui.engine.packing import Windows, drop_tokens, pack
+from weibo_tui.engine.parallel import ALONE, Processes
 from weibo_tui.engine.pretraining_loss import PretrainingLoss
 from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.engine.training import Snapshot, load_optimizer_tensors, optimizer_tensors
@@ -74,6 +75,7 @@ class Pretrainer:
         emoticon_mask: NDArray[np.bool_],
         hyper: PretrainingHyperparameters,
         compute: Compute,
+        processes: Processes = ALONE,
     ) -> None:
         self.backbone = backbone.to(compute.device).requires_grad_(True)
         self.train = train
@@ -81,8 +83,10 @@ class Pretrainer:
         self.emoticon_mask = emoticon_mask
         self.hyper = hyper
         self.compute = compute
+        self.processes = processes
         self.state = PretrainerState()
         self._loss = PretrainingLoss(self.backbone, train, emoticon_mask, hyper.recall, compute)
+        self._uncounted_seconds = 0.0
         self._optimizers = _optimizers(backbone, hyper)
 
     @property
@@ -99,6 +103,8 @@ class Pretrainer:
 
     def events(self) -> Generator[Event, None, None]:
         """Train from the current state to the limit, then evaluate on the validation posts."""
+        if self.processes.size > 1:
+            self.restore(self.processes.broadcast(self.snapshot()))
         while self.progress < 1:
             order = np.random.default_rng([self.hyper.seed, self.state.epoch]).permutation(len(self.train))
             first_step = self.state.step if self.state.pack == self.state.taken == 0 else -1
@@ -152,7 +158,10 @@ class Pretrainer:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
-        loss = self._loss.backward(posts, windows, np.random.default_rng([self.hyper.seed, self.state.step, 2]))
+        random = np.random.default_rng([self.hyper.seed, self.state.step, 2])
+        own_loss = self._loss.backward(posts, windows, random, self.processes.share)
+        own_seconds = self._uncounted_seconds + time.perf_counter() - started if self.processes.rank == 0 else 0.0
+        loss, counted_seconds = self.processes.sum_gradients(self.backbone, own_loss, own_seconds)
         norm = float(nn.utils.clip_grad_norm_(self.backbone.parameters(), self.hyper.clip))
         if not np.isfinite(norm) or not np.isfinite(loss):
             raise WeiboTuiError(
@@ -167,7 +176,9 @@ class Pretrainer:
         state.step += 1
         state.taken += 1
         state.tokens += tokens
-        state.seconds += seconds
+        # All processes stop after the same step, so that the time is rank 0's, as the others know it.
+        state.seconds += counted_seconds
+        self._uncounted_seconds += seconds - counted_seconds
         return StepDone(
             step=state.step,
             steps=self.steps,
@@ -192,13 +203,15 @@ class Pretrainer:
     def _evaluate(self) -> Iterator[Event]:
         """Compute the language-model loss on the validation posts over the whole vocabulary, in nats per token."""
         windows = pack(self.validation, self.hyper.context)
-        total, tokens = 0.0, 0
+        windows = windows.take(self.processes.share)
+        own_total, own_tokens = 0.0, 0
         size = self.hyper.batch_size
         for start in range(0, len(windows), size):
             self.compute.use_threads()
             loss, count = self._loss.measure(windows.take(slice(start, start + size)))
-            total, tokens = total + loss * count, tokens + count
+            own_total, own_tokens = own_total + loss * count, own_tokens + count
             yield Progress("validation", min(start + size, len(windows)), len(windows))
+        total, tokens = self.processes.sum(np.array([own_total, own_tokens])).tolist()
         self.state.loss = total / tokens if tokens else float("nan")
         yield Evaluated(self.state.epoch, self.state.step, "validation", self.state.loss, None, None, best=tokens > 0)
 

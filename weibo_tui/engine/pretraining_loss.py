@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,30 @@ NO_TARGET = -100
 COMMON_SHARE = 1e-3
 
 
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Targets of windows: the id `next_ids` (tokens,) where it is of the `same_post`, and bags of words at `suffixes`.
+
+    A bag has a (row, id, share) for each of its ids: the rows are those of `suffixes`, and the shares of a row add up
+    to 1."""
+
+    next_ids: NDArray[np.int64]
+    same_post: NDArray[np.bool_]
+    suffixes: NDArray[np.int64]
+    bag_rows: NDArray[np.int64]
+    bag_ids: NDArray[np.int64]
+    bag_shares: NDArray[np.float32]
+
+    @property
+    def tokens(self) -> int:
+        """Number of next ids to predict."""
+        return int(self.same_post.sum())
+
+    def ids(self) -> NDArray[np.int64]:
+        """Return the ids of all targets."""
+        return np.concatenate([self.next_ids[self.same_post], self.bag_ids])
+
+
 class PretrainingLoss:
     """Loss of `backbone`. The frequencies of ids are those of `train`, `emoticon_mask` (vocabulary,) is true for
     emoticons, and `recall` is the weight of the bag-of-words loss."""
@@ -49,30 +74,35 @@ class PretrainingLoss:
         self.compute = compute
         self._weights = _token_weights(train, backbone.config.vocabulary)
 
-    def backward(self, posts: EncodedPosts, windows: Windows, random: np.random.Generator) -> float:
+    def backward(
+        self, posts: EncodedPosts, windows: Windows, random: np.random.Generator, share: slice = slice(None)
+    ) -> float:
         """Add the gradient of the loss of windows of `posts`, and return its language-model part in nats per token.
 
-        `random` draws the negatives."""
-        states, same_post = self._hidden_states(windows), _next_is_same_post(windows)
-        next_ids, suffixes = windows.ids[:, 1:].ravel(), np.flatnonzero(~same_post)
-        rows, bag, shares = self._bags_of_words(posts, windows.posts[:, :-1].ravel()[suffixes])
-        sampled, correction = self._sample_vocabulary(np.concatenate([next_ids[same_post], bag]), random)
+        `random` draws the negatives. With a `share` of the windows, both are what these add to those of all windows."""
+        step, own_windows = self._targets(posts, windows), windows.take(share)
+        if not len(own_windows):
+            return 0.0
+        own = step if len(own_windows) == len(windows) else self._targets(posts, own_windows)
+        states = self._hidden_states(own_windows)
+        sampled, correction = self._sample_vocabulary(step.ids(), random)
         sampled_index = np.zeros(self.backbone.config.vocabulary, np.int64)
         sampled_index[sampled] = np.arange(len(sampled))
         inputs = [states, self.backbone.wte(self._tensor(sampled))]
         # The gradient is first computed up to here, so that each chunk of logits is freed before the next.
         leaf, embedding = (tensor.detach().requires_grad_() for tensor in inputs)
         loss = 0.0
-        targets = np.where(same_post, sampled_index[next_ids], NO_TARGET)
-        for chunk_loss in self._chunk_losses(leaf, targets, embedding, correction):
+        targets = np.where(own.same_post, sampled_index[own.next_ids], NO_TARGET)
+        for chunk_loss in self._chunk_losses(leaf, targets, embedding, correction, step.tokens):
             chunk_loss.backward()
             loss += chunk_loss.item()
-        if len(suffixes) and self.recall:
-            suffix_states = leaf[self._tensor(np.resize(suffixes, _round_up(len(suffixes))))]
+        if len(own.suffixes) and self.recall:
+            suffix_states = leaf[self._tensor(np.resize(own.suffixes, _round_up(len(own.suffixes))))]
             with self._autocast():
                 logits = F.linear(suffix_states, embedding)
-            log_p = (logits.float() + correction).log_softmax(-1)[self._tensor(rows), self._tensor(sampled_index[bag])]
-            (-self.recall * (log_p * self._tensor(shares)).sum() / len(suffixes)).backward()
+            log_p = (logits.float() + correction).log_softmax(-1)
+            log_p = log_p[self._tensor(own.bag_rows), self._tensor(sampled_index[own.bag_ids])]
+            (-self.recall * (log_p * self._tensor(own.bag_shares)).sum() / len(step.suffixes)).backward()
         torch.autograd.backward(inputs, [leaf.grad, embedding.grad])
         return loss
 
@@ -81,8 +111,9 @@ class PretrainingLoss:
         same_post = _next_is_same_post(windows)
         targets = np.where(same_post, windows.ids[:, 1:].ravel(), NO_TARGET)
         with torch.inference_mode():
-            losses = self._chunk_losses(self._hidden_states(windows), targets, self.backbone.wte.weight, 0.0)
-            return sum(loss.item() for loss in losses), int(same_post.sum())
+            tokens = int(same_post.sum())
+            losses = self._chunk_losses(self._hidden_states(windows), targets, self.backbone.wte.weight, 0.0, tokens)
+            return sum(loss.item() for loss in losses), tokens
 
     def _hidden_states(self, windows: Windows) -> Tensor:
         """Return the final state of each id except the last of every window, (tokens, width)."""
@@ -90,7 +121,15 @@ class PretrainingLoss:
         with self._autocast():
             return self.backbone.hidden_states(ids, positions, windows.attn_mask(self.compute.device)).flatten(0, 1)
 
-    def _bags_of_words(self, posts: EncodedPosts, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+    def _targets(self, posts: EncodedPosts, windows: Windows) -> Targets:
+        same_post = _next_is_same_post(windows)
+        suffixes = np.flatnonzero(~same_post)
+        bags = self._bags_of_words(posts, windows.posts[:, :-1].ravel()[suffixes])
+        return Targets(windows.ids[:, 1:].ravel(), same_post, suffixes, *bags)
+
+    def _bags_of_words(
+        self, posts: EncodedPosts, indices: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         """Return (row, id, share) of each target at the suffixes of the posts `indices`.
 
         The shares of a row add up to 1. Emoticons get half of it, because they say how the rest is meant."""
@@ -122,13 +161,12 @@ class PretrainingLoss:
         return np.concatenate([needed, negatives]), self._tensor(correction)
 
     def _chunk_losses(
-        self, states: Tensor, targets: NDArray[np.int64], embedding: Tensor, correction: Tensor | float
+        self, states: Tensor, targets: NDArray[np.int64], embedding: Tensor, correction: Tensor | float, count: int
     ) -> Iterator[Tensor]:
-        """Yield what each chunk of states (tokens, width) adds to the mean cross-entropy.
+        """Yield what each chunk of states (tokens, width) adds to the mean cross-entropy of `count` targets.
 
         `targets` (tokens,) are rows of `embedding`, or NO_TARGET. Logits are the largest tensors, so that only those of
         a chunk are in memory."""
-        count = int((targets != NO_TARGET).sum())
         size = 2 * self.compute.micro_tokens // 3
         for chunk, target in zip(states.split(size), self._tensor(targets).split(size), strict=True):
             with self._autocast():

@@ -3,6 +3,9 @@
 The caller decides the pace: not iterating is a pause, and closing the generator stops. Between any two events,
 `snapshot()` is the state after the last optimizer step, from which `restore` continues exactly. Every random choice is
 a function of (seed, epoch) or (seed, step), so the state of random generators is not saved.
+
+Several processes can train together (see `parallel`). Each iterates a trainer of its own over the same events, and
+computes its share of the posts of every step and validation.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from weibo_tui.engine.events import BatchHalved, Evaluated, Event, ProbesPredict
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.oom import halve_micro_batch
+from weibo_tui.engine.parallel import ALONE, Processes
 from weibo_tui.engine.prediction import pooled_states, predict_logits, softmax
 from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.errors import WeiboTuiError
@@ -112,10 +116,12 @@ class AdapterTrainer:
         padding: int,
         allocate: ArrayAllocator | None = None,
         probes: EncodedPosts | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         """`padding` is the padding id. With `allocate`, activations below the adapter are cached in its arrays.
 
-        `probes` are predicted in each validation; they change nothing else."""
+        `probes` are predicted in each validation; they change nothing else. All `processes` have the same inputs,
+        except for the device and the probes."""
         self.backbone = backbone
         self.adapter = adapter
         self.train = train
@@ -124,6 +130,7 @@ class AdapterTrainer:
         self.compute = compute
         self.padding = padding
         self.probes = probes
+        self.processes = processes
         self.state = TrainerState()
         # The variants without emoticons follow the posts themselves.
         variants = [train.encoded, train.emoticon_free] if train.emoticon_free else None
@@ -148,6 +155,8 @@ class AdapterTrainer:
 
     def events(self) -> Generator[Event, None, None]:
         """Train from the current state to the end. Raises WeiboTuiError when the loss becomes NaN or infinite."""
+        if self.processes.size > 1:
+            self.restore(self.processes.broadcast(self.snapshot()))
         yield from self._fill_caches()
         self.adapter.train()
         while self.state.epoch <= self.hyper.epochs and not self._out_of_patience():
@@ -209,7 +218,8 @@ class AdapterTrainer:
         if self._allocate is None or self._caches:
             return
         used = np.unique([self._epoch_variants(epoch) for epoch in range(1, self.hyper.epochs + 1)])
-        held_out = np.arange(len(self.validation.encoded))
+        used = self.processes.owned(used, len(self.train.encoded))
+        held_out = np.arange(len(self.validation.encoded))[self.processes.share]
         block = ActivationCache.last_block(self.adapter.config.blocks, self.backbone.config.layers)
         parts = {"train": (self._variants, used), "validation": (self.validation.encoded, held_out)}
         for name, (posts, indices) in parts.items():
@@ -220,13 +230,16 @@ class AdapterTrainer:
     def _step(self, posts: Indices, variants: Indices, lengths: NDArray[np.int64]) -> Iterator[Event]:
         """Do an optimizer step on `posts`; `variants` and their `lengths` are of all posts."""
         started = time.perf_counter()
+        own = self._own_share(posts)
+        total_weight = float(self._weights[self.train.labels[posts]].sum())
         while True:
             try:
-                loss = yield from self._backward(posts, variants, lengths)
+                own_loss = yield from self._backward(own, variants, lengths, total_weight)
                 break
             except (RuntimeError, MemoryError) as error:
-                self.compute = halve_micro_batch(self.compute, lengths[posts], error)
+                self.compute = halve_micro_batch(self.compute, lengths[own], error)
             yield BatchHalved(self.state.step + 1, self.compute.micro_tokens)
+        (loss,) = self.processes.sum_gradients(self.adapter, own_loss)
         rate = self._learning_rate()
         norm = self._update(loss, rate)
         self.state.step += 1
@@ -245,14 +258,19 @@ class AdapterTrainer:
             memory=memory(self.compute.device),
         )
 
+    def _own_share(self, posts: Indices) -> Indices:
+        """Return the posts of a step that this process computes: always the same ones where activations are cached."""
+        return self.processes.owned(posts, len(self.train.encoded)) if self._caches else posts[self.processes.share]
+
     def _backward(
-        self, posts: Indices, variants: Indices, lengths: NDArray[np.int64]
+        self, posts: Indices, variants: Indices, lengths: NDArray[np.int64], total_weight: float
     ) -> Generator[Progress, None, float]:
-        """Compute a step's gradient in micro-batches, and return its loss."""
+        """Compute the gradient of `posts` in micro-batches, and return their part of the step's loss.
+
+        Dropout masks depend on the micro-batches and on the rank, so that no two processes use the same ones."""
         labels = torch.from_numpy(self.train.labels)
-        total_weight = float(self._weights[labels[posts]].sum())
         self._optimizer.zero_grad(set_to_none=True)
-        self.adapter.seed_dropout(self.hyper.seed * 1_000_003 + self.state.step)
+        self.adapter.seed_dropout(self.hyper.seed * 1_000_003 + self.state.step + (self.processes.rank << 32))
         batches = list(micro_batches(posts, lengths, self.compute.micro_tokens))
         loss = torch.zeros((), device=self.compute.device)
         for number, batch in enumerate(batches, start=1):
@@ -300,15 +318,16 @@ class AdapterTrainer:
     def _validate(self) -> Iterator[Event]:
         from weibo_tui.engine.metrics import accuracy_and_macro_f1
 
-        total, done = len(self.validation.encoded), 0
-        logits = np.zeros((total, self.adapter.config.labels))
+        own, done = np.arange(len(self.validation.encoded))[self.processes.share], 0
+        own_logits = np.zeros((len(self.validation.encoded), self.adapter.config.labels))
         cache = self._caches.get("validation")
         for batch, batch_logits in predict_logits(
-            self.backbone, self.adapter, self.validation.encoded, self.padding, self.compute, cache=cache
+            self.backbone, self.adapter, self.validation.encoded, self.padding, self.compute, own, cache
         ):
-            logits[batch] = batch_logits
+            own_logits[batch] = batch_logits
             done += len(batch)
-            yield Progress("validation", done, total)
+            yield Progress("validation", done, len(own))
+        logits = self.processes.sum(own_logits)
         # Before `Evaluated`, with which a checkpoint is saved: a resume from it does not validate again.
         yield from self._predict_probes()
         finite = np.isfinite(logits).all(axis=1)

@@ -7,13 +7,16 @@ from typing import Any
 
 from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list
+from weibo_tui.locale import join_list, ngettext
 from weibo_tui.presentation.numbers import NO_FIGURE, figure, percent
 
 
 def compute_setup(started: Mapping[str, Any]) -> str:
-    """Return the device and the dtype of a run."""
-    return join_list(str(started.get(key)) for key in ("device", "dtype"))
+    """Return the device and the dtype of a run, and the number of its processes where it has several."""
+    setup = [str(started.get(key)) for key in ("device", "dtype")]
+    if (processes := int(figure(started.get("processes")) or 1)) > 1:
+        setup.append(ngettext("{number:,} process", "{number:,} processes", processes).format(number=processes))
+    return join_list(setup)
 
 
 def posts_per_split(started: Mapping[str, Any]) -> str:

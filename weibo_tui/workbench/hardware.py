@@ -35,7 +35,7 @@ def detect_hardware(settings: Settings) -> Hardware:
     import psutil
     import torch
 
-    from weibo_tui.engine.device import Compute, native_bfloat16
+    from weibo_tui.engine.device import Compute, native_bfloat16, usable_cores
 
     compute = Compute.choose(settings.device, settings.dtype, settings.threads)
     if compute.device.type == "cuda":
@@ -49,7 +49,7 @@ def detect_hardware(settings: Settings) -> Hardware:
         chosen_by="auto" if settings.device == "auto" else chosen_by,
         name=name,
         memory=memory,
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=usable_cores(),
         threads=compute.threads,
         dtype=compute.dtype_name,
         bfloat16=native_bfloat16(compute.device),

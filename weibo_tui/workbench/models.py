@@ -102,11 +102,13 @@ class ModelLoader:
 
     def compute(self, machine: ComputeOptions) -> Compute:
         """Return the device, dtype and threads of `machine`, with the settings as defaults."""
+        from weibo_tui.engine import parallel
         from weibo_tui.engine.device import Compute
 
         machine.check()
         resolved = self._resolve(machine)
-        return Compute.choose(resolved.device, resolved.dtype, resolved.threads)
+        compute = Compute.choose(resolved.device, resolved.dtype, resolved.threads)
+        return parallel.current().place(compute, resolved.threads)
 
     def _resolve(self, machine: ComputeOptions) -> ComputeOptions:
         settings = self.settings

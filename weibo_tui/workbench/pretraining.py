@@ -12,6 +12,7 @@ from weibo_tui.atomic import atomic_write, sha256
 from weibo_tui.datasets.corpus import read_lines
 from weibo_tui.datasets.tables import chunks
 from weibo_tui.engine.events import Event
+from weibo_tui.engine.hyperparameters import ComputeOptions, PretrainingHyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -19,6 +20,7 @@ from weibo_tui.storage.runs import Run, Runs
 from weibo_tui.text.cleaning import clean
 from weibo_tui.workbench.config import PretrainingConfig
 from weibo_tui.workbench.models import ModelLoader
+from weibo_tui.workbench.parallel import share_job
 from weibo_tui.workbench.runs import (
     RunSession,
     check_name_unreserved,
@@ -28,6 +30,10 @@ from weibo_tui.workbench.runs import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from weibo_tui.engine.config import GPT2Config
     from weibo_tui.engine.device import Compute
     from weibo_tui.engine.pretraining import Pretrainer
     from weibo_tui.engine.tokenizer import EncodedPosts, SpecialTokens
@@ -50,6 +56,30 @@ class PreparedPretraining:
     trainer: Pretrainer
 
 
+@dataclass(frozen=True, slots=True)
+class PretrainingJob:
+    """The inputs of the trainer of a base, for all processes (see `parallel`)."""
+
+    shape: GPT2Config
+    machine: ComputeOptions
+    train: EncodedPosts
+    validation: EncodedPosts
+    emoticon_mask: NDArray[np.bool_]
+    recipe: PretrainingHyperparameters
+
+    def build_trainer(self, models: ModelLoader) -> Pretrainer:
+        """Build the trainer of a process that is not rank 0."""
+        return self.trainer_on(models.compute(self.machine))
+
+    def trainer_on(self, compute: Compute) -> Pretrainer:
+        """Build the trainer of a new base."""
+        from weibo_tui.engine.parallel import current
+        from weibo_tui.engine.pretraining import Pretrainer, initialize_backbone
+
+        backbone = initialize_backbone(self.shape, self.recipe.seed)
+        return Pretrainer(backbone, self.train, self.validation, self.emoticon_mask, self.recipe, compute, current())
+
+
 def pretrain(models: ModelLoader, runs: Runs, config: PretrainingConfig) -> Iterator[object]:
     """Pretrain a base; see `Workbench.iter_pretrain`."""
     from weibo_tui.engine.config import GPT2Config
@@ -60,7 +90,7 @@ def pretrain(models: ModelLoader, runs: Runs, config: PretrainingConfig) -> Iter
     GPT2Config(config.layers, config.heads, config.width, config.positions, config.vocabulary, 4 * config.width)
     tokenizer, special_tokens = yield from _train_tokenizer(config)
     prepared = yield from _prepare(models, config, tokenizer, special_tokens)
-    config = replace(config, machine=resolved_options(prepared.compute))
+    config = replace(config, machine=resolved_options(prepared.compute, config.machine))
     stored = {
         "plan": config.to_json(),
         "corpus": sha256(config.corpus),
@@ -145,7 +175,6 @@ def _prepare(
 ) -> Generator[Progress, None, PreparedPretraining]:
     """Encode the corpus and initialize the model."""
     from weibo_tui.engine.config import GPT2Config
-    from weibo_tui.engine.pretraining import Pretrainer, initialize_backbone
     from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
     from weibo_tui.engine.vocabulary import emoticon_mask
 
@@ -168,15 +197,16 @@ def _prepare(
         done += len(batch)
         yield Progress("encoding", done, None)
     compute = models.compute(config.machine)
-    trainer = Pretrainer(
-        initialize_backbone(model_config, config.recipe.seed),
+    job = PretrainingJob(
+        model_config,
+        resolved_options(compute, config.machine),
         EncodedPosts.join(parts[False]),
         EncodedPosts.join(parts[True]),
         emoticon_mask(tokenizer.vocabulary()),
         config.recipe,
-        compute,
     )
-    return PreparedPretraining(definition, special_tokens, compute, trainer)
+    share_job(job)
+    return PreparedPretraining(definition, special_tokens, compute, job.trainer_on(compute))
 
 
 class ValidationSplit:
@@ -205,7 +235,6 @@ def _run(
     yield session.start(
         compute,
         base=config.name,
-        threads=config.machine.threads,
         step=trainer.state.step,
         steps=trainer.steps,
         epochs=0,

@@ -26,6 +26,7 @@ from weibo_tui.workbench.models import ModelLoader
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
+    from weibo_tui.engine.parallel import Processes
     from weibo_tui.engine.training import Snapshot
 
 
@@ -46,6 +47,8 @@ _background_processes: list[subprocess.Popen[bytes]] = []
 class Trainer(Protocol):
     """A training of the engine that can be saved and restored."""
 
+    @property
+    def processes(self) -> Processes: ...
     def events(self) -> Generator[Event, None, None]: ...
     def snapshot(self) -> Snapshot: ...
     def restore(self, snapshot: Snapshot) -> None: ...
@@ -65,10 +68,18 @@ class RunSession:
 
     def start(self, compute: Compute, **fields: Any) -> Event:
         """Record the start of the run. `fields` are those of `RunStarted` that depend on the kind of run."""
-        run = self.run
+        from weibo_tui.engine import parallel
+
         return self._record(
             RunStarted(
-                run=run.id, name=run.name, kind=run.kind, device=str(compute.device), dtype=compute.dtype_name, **fields
+                run=self.run.id,
+                name=self.run.name,
+                kind=self.run.kind,
+                device=str(compute.device),
+                dtype=compute.dtype_name,
+                threads=compute.threads,
+                processes=parallel.current().size,
+                **fields,
             )
         )
 
@@ -90,7 +101,12 @@ class RunSession:
                 if is_due and self._journal.commit(wait=False):
                     yield self._save_checkpoint(trainer)
                     is_due = False
-        except (GeneratorExit, WeiboTuiError):
+        except GeneratorExit:
+            self._save_checkpoint(trainer)
+            # torchrun stops this process when another one has ended, and that is the reason to give.
+            trainer.processes.check()
+            raise
+        except WeiboTuiError:
             self._save_checkpoint(trainer)
             raise
 
@@ -311,6 +327,11 @@ def detach(paths: Paths, runs: Runs, run: Run, paused: bool) -> subprocess.Popen
     return process
 
 
-def resolved_options(compute: Compute) -> ComputeOptions:
-    """Return the device, dtype and threads in use. A resume needs the same ones to compute the same bits."""
-    return ComputeOptions(compute.device.type, compute.dtype_name, compute.threads)
+def resolved_options(compute: Compute, machine: ComputeOptions) -> ComputeOptions:
+    """Return the device, dtype and threads in use. A resume needs the same ones to compute the same bits.
+
+    Several processes keep the threads of `machine`, because a resume may have another number of processes."""
+    from weibo_tui.engine import parallel
+
+    threads = compute.threads if parallel.current().size == 1 else machine.threads
+    return ComputeOptions(compute.device.type, compute.dtype_name, threads)

@@ -13,6 +13,7 @@ from weibo_tui.datasets.dataset import Dataset, check_trainable, load_dataset
 from weibo_tui.datasets.label_map import parse_rules
 from weibo_tui.datasets.splitting import STEP, Split, hash_texts, split_with_progress
 from weibo_tui.engine.events import Event
+from weibo_tui.engine.hyperparameters import ComputeOptions, Hyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, ngettext
@@ -28,6 +29,7 @@ from weibo_tui.workbench.config import TrainingConfig
 from weibo_tui.workbench.downloads import download_base
 from weibo_tui.workbench.evaluation import score_posts
 from weibo_tui.workbench.models import ModelLoader
+from weibo_tui.workbench.parallel import share_job
 from weibo_tui.workbench.runs import (
     RunSession,
     check_name_unreserved,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from weibo_tui.engine.adapter import AdapterConfig
     from weibo_tui.engine.config import GPT2Config
     from weibo_tui.engine.device import Compute
     from weibo_tui.engine.prediction import Classifier
@@ -66,6 +69,50 @@ class PreparedTraining:
     trainer: AdapterTrainer
 
 
+@dataclass(frozen=True, slots=True)
+class AdapterJob:
+    """The inputs of the trainer of an adapter, for all processes (see `parallel`)."""
+
+    base: str
+    fingerprint: str
+    machine: ComputeOptions
+    shape: AdapterConfig
+    examples: Examples
+    held_out: Examples
+    hyper: Hyperparameters
+    keep_states: bool
+
+    def build_trainer(self, models: ModelLoader) -> AdapterTrainer:
+        """Build the trainer of a process that is not rank 0, on its own copy of the base."""
+        name = models.find_base(self.fingerprint, self.base)
+        if name is None:
+            message = _("Base '{base}' (fingerprint {fingerprint}…) is not installed there. Add the same base there.")
+            raise UserInputError(message.format(base=self.base, fingerprint=self.fingerprint[:12]))
+        compute = models.compute(self.machine)
+        return self.trainer_on(models.open_base(name, compute), compute, models)
+
+    def trainer_on(
+        self, base: OpenBase, compute: Compute, models: ModelLoader, probes: EncodedPosts | None = None
+    ) -> AdapterTrainer:
+        """Build the trainer of a new adapter on an open base."""
+        from weibo_tui.engine.adapter import Adapter
+        from weibo_tui.engine.parallel import current
+        from weibo_tui.engine.training import AdapterTrainer
+
+        return AdapterTrainer(
+            base.backbone,
+            Adapter.initialize(self.shape, self.hyper.seed, self.hyper.init).to(compute.device),
+            self.examples,
+            self.held_out,
+            self.hyper,
+            compute,
+            base.tokenizer.special_tokens.pad,
+            array_allocator(models.paths.runs) if self.keep_states else None,
+            probes,
+            current(),
+        )
+
+
 def train(models: ModelLoader, runs: Runs, answers: Answers, config: TrainingConfig) -> Iterator[object]:
     """Train an adapter; see `Workbench.iter_train`."""
     models.adapters.check_free(config.name, config.overwrite)
@@ -80,7 +127,8 @@ def train(models: ModelLoader, runs: Runs, answers: Answers, config: TrainingCon
     prepared = yield from _prepare(models, config, answers.sample_texts(last_answer))
     if seeds is not None:
         seeds.check_comparable(prepared.dataset.digest, prepared.base.card.fingerprint)
-    config = replace(config, machine=resolved_options(prepared.compute), split_seed=config.seed_of_split)
+    machine = resolved_options(prepared.compute, config.machine)
+    config = replace(config, machine=machine, split_seed=config.seed_of_split)
     stored = {
         "plan": config.to_json(),
         "data": prepared.dataset.digest,
@@ -195,8 +243,7 @@ def _prepare(
     models: ModelLoader, config: TrainingConfig, samples: Sequence[SampleTexts]
 ) -> Generator[Progress, None, PreparedTraining]:
     """Read, split and encode the data. All errors in the config are found here, before a run is created."""
-    from weibo_tui.engine.adapter import Adapter, AdapterConfig
-    from weibo_tui.engine.training import AdapterTrainer
+    from weibo_tui.engine.adapter import AdapterConfig
 
     hyper = config.hyper
     dataset = yield from load_data(config, samples)
@@ -211,35 +258,25 @@ def _prepare(
     )
     compute = models.compute(config.machine)
     base = models.open_base(config.base, compute)
-    adapter = Adapter.initialize(
-        AdapterConfig(
-            width=base.backbone.config.width,
-            blocks=check_base_fits(config, base.backbone.config),
-            labels=len(dataset.names),
-            bottleneck=hyper.bottleneck,
-            activation=hyper.activation,
-            dropout=hyper.dropout,
-        ),
-        hyper.seed,
-        hyper.init,
+    shape = AdapterConfig(
+        width=base.backbone.config.width,
+        blocks=check_base_fits(config, base.backbone.config),
+        labels=len(dataset.names),
+        bottleneck=hyper.bottleneck,
+        activation=hyper.activation,
+        dropout=hyper.dropout,
     )
     examples = yield from _examples(
         base.tokenizer, dataset, split.train, config, emoticon_free=hyper.emoticon_dropout > 0
     )
     held_out = yield from _examples(base.tokenizer, dataset, split.validation, config, emoticon_free=False)
     probes = yield from _encode_probes(base.tokenizer, config)
-    trainer = AdapterTrainer(
-        base.backbone,
-        adapter.to(compute.device),
-        examples,
-        held_out,
-        hyper,
-        compute,
-        base.tokenizer.special_tokens.pad,
-        array_allocator(models.paths.runs) if config.keep_states else None,
-        probes,
+    machine = resolved_options(compute, config.machine)
+    job = AdapterJob(
+        config.base, base.card.fingerprint, machine, shape, examples, held_out, hyper, keep_states=config.keep_states
     )
-    return PreparedTraining(base, compute, dataset, split, trainer)
+    share_job(job)
+    return PreparedTraining(base, compute, dataset, split, job.trainer_on(base, compute, models, probes))
 
 
 def check_base_fits(config: TrainingConfig, shape: GPT2Config) -> tuple[int, ...]:
@@ -318,7 +355,6 @@ def _run(
     yield session.start(
         prepared.compute,
         base=config.base,
-        threads=config.machine.threads,
         step=trainer.state.step,
         steps=trainer.steps,
         epochs=config.hyper.epochs,

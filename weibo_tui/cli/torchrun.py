@@ -1,0 +1,62 @@
+"""Commands that torchrun starts in several processes: rank 0 runs the command, and the others train with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from weibo_tui.errors import UserInputError
+from weibo_tui.locale import gettext as _
+from weibo_tui.signals import handle_stop_signals
+
+TRAININGS = (("train",), ("bases", "pretrain"), ("runs", "resume"))
+"""The commands that several processes can share."""
+
+
+def rank_in_several() -> int | None:
+    """Return the rank of this process if torchrun started several, otherwise None."""
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    if not all(name in os.environ for name in names) or int(os.environ["WORLD_SIZE"]) == 1:
+        return None
+    return int(os.environ["RANK"])
+
+
+def run(command: Callable[[], int], rank: int) -> int:
+    """Run the command in rank 0, and do its jobs in the other processes. Return the exit code of this one."""
+    if not _is_training(sys.argv[1:]):
+        if rank:
+            return 0
+        raise UserInputError(
+            _(
+                "torchrun starts several processes, which only 'train', 'bases pretrain' and 'runs resume' can share. "
+                "Run this command without torchrun."
+            )
+        )
+    from weibo_tui.workbench.parallel import do_jobs, join_processes  # imports torch
+
+    if rank:
+        _ignore_stop_signals()
+        do_jobs()
+        return 0
+    processes = join_processes()
+
+    def stop() -> None:
+        # When another process has ended, torchrun stops this one, which saves a checkpoint and says so.
+        if not processes.has_ended:
+            raise KeyboardInterrupt
+
+    with handle_stop_signals(stop):
+        return command()
+
+
+def _is_training(arguments: Sequence[str]) -> bool:
+    return any(tuple(arguments[: len(words)]) == words for words in TRAININGS)
+
+
+def _ignore_stop_signals() -> None:
+    """Let the process end with rank 0, which stops after the current step. torchrun sends its signals to all."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

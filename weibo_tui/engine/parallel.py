@@ -1,0 +1,246 @@
+"""Data parallelism: several processes compute the gradient of each optimizer step together.
+
+The semantics are those of PyTorch's DistributedDataParallel (Li et al. 2020, "PyTorch Distributed: Experiences on
+Accelerating Data Parallel Training"): all processes begin with the state of rank 0, each computes the gradient of its
+share of a step, and an all-reduce gives all of them the same sum, with which they make the same update. That class
+overlaps the all-reduce of large models with their backward pass. An adapter has a million numbers, so here all
+gradients of a step are one buffer, which also holds the other numbers that the processes share.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import secrets
+import select
+import socket
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, NoReturn, TypeVar, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import distributed as dist
+from torch import nn
+
+from weibo_tui.engine.batches import Indices
+from weibo_tui.engine.device import Compute, usable_cores
+from weibo_tui.errors import UserInputError, WeiboTuiError
+from weibo_tui.locale import gettext as _
+
+TIMEOUT = timedelta(days=365)
+"""Limit for a collective operation: a pause may last days, and the end of a process is noticed without a limit."""
+
+CONNECT_SECONDS = 60.0
+REASON_SECONDS = 2.0
+MAX_REASON = 2_000
+"""Bytes of the reason that a process gives for its end."""
+
+# A waiting process looks for the end of the others after this share of the time that it has waited, in seconds.
+POLL_SHARE, MIN_POLL, MAX_POLL = 0.02, 5e-5, 0.05
+
+T = TypeVar("T")
+
+
+class ProcessEndedError(WeiboTuiError):
+    """Another process of the training has ended, so that this one cannot continue."""
+
+
+class Processes:
+    """The processes of a training, of which this is number `rank` of `size`. By default it is alone.
+
+    Rank 0 has a connection to each of the others, which closes when either process ends. A collective operation alone
+    does not tell which process ended, and one of NCCL would wait for ever."""
+
+    def __init__(self, rank: int = 0, size: int = 1) -> None:
+        self.rank = rank
+        self.size = size
+        self.share = slice(rank, None, size)
+        """Selects the share of this process from a sequence. Of posts sorted by length, each gets all lengths."""
+        self._others: dict[socket.socket, tuple[int, str]] = {}
+        """Rank and host of the process at the other end of each connection."""
+
+    def connect(self) -> None:
+        """Connect the processes, which must have a process group, for notice of their ends."""
+        if self.rank == 0:
+            self._accept_others()
+        else:
+            self._connect_to_rank_0()
+
+    def place(self, compute: Compute, threads: int) -> Compute:
+        """Return `compute` on the card of this process, and with its share of the CPU, at most `threads` (0: any)."""
+        if self.size == 1:
+            return compute
+        neighbors = int(os.environ["LOCAL_WORLD_SIZE"])
+        device = compute.device
+        if device.type not in ("cuda", "cpu"):
+            message = _("Several processes cannot train on {device}. Give --device cpu.")
+            raise UserInputError(message.format(device=device))
+        if device.type == "cuda":
+            if neighbors > (cards := torch.cuda.device_count()):
+                message = _("{number} processes on {host} need a CUDA device each, and it has {cards}. Start fewer.")
+                raise UserInputError(message.format(number=neighbors, host=socket.gethostname(), cards=cards))
+            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+            torch.cuda.set_device(device)
+        cores = usable_cores()
+        placed = replace(compute, device=device, threads=min(threads or cores, max(1, cores // neighbors)))
+        placed.use_threads()
+        return placed
+
+    def owned(self, indices: Indices, number: int) -> Indices:
+        """Return those of `indices`, modulo `number`, that always belong to this process, so that it can cache them."""
+        owned: Indices = indices[indices % number % self.size == self.rank]
+        return owned
+
+    def sum_gradients(self, module: nn.Module, *values: float) -> tuple[float, ...]:
+        """Replace the gradients of `module` by their sums over all processes, and return the sums of `values`.
+
+        A process without a share of the step has no gradients, which count as zero."""
+        if self.size == 1:
+            return values
+        parameters = list(module.parameters())
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        own = torch.tensor(values, dtype=gradients[0].dtype, device=gradients[0].device)
+        flat = torch.cat([*(gradient.reshape(-1) for gradient in gradients), own])
+        self._finish(dist.all_reduce(flat, async_op=True))
+        *sums, sums_of_values = flat.split([*(p.numel() for p in parameters), len(values)])
+        for parameter, total in zip(parameters, sums, strict=True):
+            parameter.grad = total.view_as(parameter)
+        return tuple(sums_of_values.tolist())
+
+    def sum(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sum of the arrays of all processes, which have the same shape."""
+        if self.size > 1:
+            array = array.copy()
+            self._finish(dist.all_reduce(torch.from_numpy(array), async_op=True))
+        return array
+
+    def broadcast(self, value: T) -> T:
+        """Return the value of rank 0. The processes trust each other, as in `torch.distributed`: it is a pickle."""
+        if self.size == 1:
+            return value
+        content = torch.frombuffer(bytearray(pickle.dumps(value)), dtype=torch.uint8)
+        size = torch.tensor([len(content)])
+        self._finish(dist.broadcast(size, 0, async_op=True))
+        if self.rank:
+            content = torch.empty(int(size), dtype=torch.uint8)
+        self._finish(dist.broadcast(content, 0, async_op=True))
+        return cast(T, pickle.loads(content.numpy().data)) if self.rank else value
+
+    def wait_for_all(self) -> None:
+        """Wait until all processes are here. In rank 0, raise ProcessEndedError with the reason of one that ended."""
+        self.sum(np.zeros(1))
+
+    @property
+    def has_ended(self) -> bool:
+        """True where another process has ended: in rank 0 any one, in the others rank 0."""
+        return bool(self._ended())
+
+    def check(self) -> None:
+        """Raise ProcessEndedError where another process has ended."""
+        if ended := self._ended():
+            self._raise_end(ended[0])
+
+    def give_reason(self, reason: str) -> None:
+        """Tell rank 0 why this process ends, and wait for the end of rank 0, whose message is then the only one."""
+        (connection,) = self._others
+        with suppress(OSError):
+            connection.sendall(reason.encode()[:MAX_REASON])
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1)
+
+    def _ended(self) -> list[socket.socket]:
+        return select.select(list(self._others), [], [], 0)[0] if self._others else []
+
+    def _finish(self, work: Any) -> None:
+        """Wait for the end of a collective operation, or of another process."""
+        started = time.monotonic()
+        while not work.is_completed():
+            self.check()
+            time.sleep(min(max(MIN_POLL, POLL_SHARE * (time.monotonic() - started)), MAX_POLL))
+        try:
+            work.wait()
+        except RuntimeError as error:
+            # The connection of a process that ended may close a little later.
+            select.select(list(self._others), [], [], REASON_SECONDS)
+            self.check()
+            message = _("The connection to another process failed ({reason}). Check the network between the machines.")
+            reason = str(error).partition("\n")[0]
+            raise ProcessEndedError(message.format(reason=reason)) from ConnectionError(reason)
+
+    def _raise_end(self, connection: socket.socket) -> NoReturn:
+        """Raise ProcessEndedError about the process at the other end, with the reason that it gave, if any."""
+        rank, host = self._others[connection]
+        reason = b""
+        with suppress(OSError):
+            while part := connection.recv(MAX_REASON):
+                reason += part
+        message = (
+            _("Process {number} of {size} on {host} cannot continue. {reason}")
+            if reason
+            else _("Process {number} of {size} on {host} ended, and the others cannot continue without it.")
+        )
+        text = message.format(number=rank + 1, size=self.size, host=host, reason=reason.decode(errors="replace"))
+        raise ProcessEndedError(text) from ConnectionError(f"rank {rank}")
+
+    def _accept_others(self) -> None:
+        host = "127.0.0.1" if _is_one_machine(self.size) else ""
+        token = secrets.token_hex()
+        with socket.create_server((host, 0), backlog=self.size) as server:
+            server.settimeout(CONNECT_SECONDS)
+            self.broadcast((server.getsockname()[1], token))
+            while len(self._others) < self.size - 1:
+                connection = server.accept()[0]
+                connection.settimeout(REASON_SECONDS)
+                with suppress(OSError, ValueError), connection.makefile("rb", buffering=0) as greeting:
+                    sent, rank, name = greeting.readline(1_000).decode().split()
+                    if secrets.compare_digest(sent, token):
+                        _keep_alive(connection)
+                        self._others[connection] = int(rank), name
+
+    def _connect_to_rank_0(self) -> None:
+        host = "127.0.0.1" if _is_one_machine(self.size) else os.environ["MASTER_ADDR"]
+        port, token = self.broadcast((0, ""))
+        connection = socket.create_connection((host, port), CONNECT_SECONDS)
+        connection.settimeout(None)
+        _keep_alive(connection)
+        connection.sendall(f"{token} {self.rank} {socket.gethostname()}\n".encode())
+        self._others[connection] = 0, host
+
+
+def _is_one_machine(size: int) -> bool:
+    return int(os.environ["LOCAL_WORLD_SIZE"]) == size
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Let the connection close about a minute after the other machine has lost its power or its network."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}.items():
+        if hasattr(socket, name):  # not everywhere
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+ALONE = Processes()
+"""The processes of a training without others."""
+
+_current = ALONE
+
+
+def current() -> Processes:
+    """Return the processes that this one has joined. They are global, as the process group of torch is."""
+    return _current
+
+
+def join() -> Processes:
+    """Join the processes that torchrun has started, and return them. They wait here for each other."""
+    global _current  # noqa: PLW0603 - one group a process
+    # By default torch ends the process when it notices a failure of NCCL, before a checkpoint is saved.
+    os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
+    has_nccl = torch.cuda.is_available() and dist.is_nccl_available()
+    dist.init_process_group("cpu:gloo,cuda:nccl" if has_nccl else "gloo", timeout=TIMEOUT)
+    _current = Processes(dist.get_rank(), dist.get_world_size())
+    _current.connect()
+    return _current

@@ -1,0 +1,75 @@
+"""Trainings in several processes that torchrun starts.
+
+Rank 0 is the program: it reads the data, writes the journal and the checkpoints, and is paused or stopped as always. It
+sends its inputs as a job to the other processes, which need the package and the base only. They train along, and print
+and write nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Protocol
+
+from weibo_tui.locale import gettext as _
+from weibo_tui.log import user_message
+from weibo_tui.settings import find_paths
+from weibo_tui.version import __version__
+from weibo_tui.workbench.models import ModelLoader
+
+if TYPE_CHECKING:
+    from weibo_tui.engine.parallel import Processes
+
+
+class JobTrainer(Protocol):
+    """A training of the engine, as the other processes use it."""
+
+    def events(self) -> Generator[object, None, None]: ...
+
+
+class Job(Protocol):
+    """The inputs of a training, which rank 0 sends to the other processes."""
+
+    def build_trainer(self, models: ModelLoader) -> JobTrainer:
+        """Build the trainer of a process that is not rank 0. Raises UserInputError where something is missing."""
+
+
+def join_processes() -> Processes:
+    """Join the other processes that torchrun started. The trainings of this one are shared with them from now on."""
+    from weibo_tui.engine import parallel
+
+    processes = parallel.join()
+    if (version := processes.broadcast(__version__)) != __version__:
+        message = _("It has weibo-tui {own}, and process 1 has {version}. Install the same version everywhere.")
+        processes.give_reason(message.format(own=__version__, version=version))
+    processes.wait_for_all()
+    return processes
+
+
+def share_job(job: Job) -> None:
+    """Send a job to the other processes, if any. Raises ProcessEndedError with the reason of one that refuses it."""
+    from weibo_tui.engine import parallel
+
+    processes = parallel.current()
+    processes.broadcast(job)
+    processes.wait_for_all()
+
+
+def do_jobs() -> None:
+    """Do the jobs of rank 0 until it ends."""
+    from weibo_tui.engine.parallel import ProcessEndedError
+
+    processes = join_processes()
+    models = ModelLoader(find_paths())
+    job: Job | None = None
+    try:
+        while True:
+            job = processes.broadcast(job)
+            assert job is not None  # rank 0 sends nothing else
+            trainer = job.build_trainer(models)
+            processes.wait_for_all()
+            for _event in trainer.events():
+                processes.check()
+    except ProcessEndedError:
+        return
+    except Exception as error:
+        processes.give_reason(user_message(error))
