@@ -1,7 +1,8 @@
 """Compare this project with other programs and hold it to targets: `python tests/benchmarks [SUITE]… [--rounds N]`.
 
-The suites are train, predict, start, ui, typing, history, explain, scale and torchrun (default: all, an hour). What is
-compared runs in processes of its own, in turn, round after round, so that memory and warm caches are not shared.
+The suites are train, predict, start, ui, typing, history, explain, scale, ray and torchrun (default: all, an hour and a
+half). What is compared runs in processes of its own, in turn, round after round, so that memory and warm caches are not
+shared.
 `--target NAME ARGUMENTS` is how one of these processes is started: it prints its figures as a JSON object, the last
 line of stdout.
 """
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-SUITES = ("train", "predict", "start", "ui", "typing", "history", "explain", "scale", "torchrun")
+SUITES = ("train", "predict", "start", "ui", "typing", "history", "explain", "scale", "ray", "torchrun")
 # Functions that run in a process of their own. Each returns its figures, and its module imports what it needs.
 TARGETS = {
     "app at work": ("app_at_work", "run_app"),
@@ -31,6 +32,9 @@ TARGETS = {
     "file stages": ("labeling_stages", "time_files"),
     "model stages": ("labeling_stages", "time_model"),
     "all cores": ("labeling_stages", "label_on_all_cores"),
+    "label alone": ("ray_labeling", "label_alone"),
+    "label on ray": ("ray_labeling", "label_on_ray"),
+    "label with lost node": ("ray_labeling", "label_with_lost_node"),
 }
 
 

@@ -61,7 +61,7 @@ def time_model(home: str, folder: str) -> Figures:
     with Workbench(Path(home)) as workbench:
         classifier = workbench.classifier(machine=ONE_CORE)
         posts = [row.text for row in read_rows(open_table(Path(folder, "posts.csv")))]
-        classifier.predict(posts[: WINDOW // 16])  # the first call is slower
+        classifier.predict(posts[: WINDOW // 4])  # the first call is slower
         figures = _time_stages(classifier, posts)
         for name in FORMATS:
             label = partial(_label, workbench, Path(folder, f"posts.{name}"), ONE_CORE)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from benchmarks import history_data
+from benchmarks.cluster import measure_ray
 from benchmarks.explanations import measure_explanations
 from benchmarks.posts import write_labeled_posts
 from benchmarks.pseudo_terminal import open_terminal, run_in_terminal
@@ -239,5 +240,6 @@ SUITES: dict[str, Callable[[BenchmarkOptions], Events]] = {
     "history": measure_history,
     "explain": measure_explanations,
     "scale": measure_scale,
+    "ray": measure_ray,
     "torchrun": measure_torchrun,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from benchmarks import scale, suites, torchrun
+from benchmarks import cluster, ray_labeling, scale, suites, torchrun
 from benchmarks.posts import FORMATS
 from benchmarks.runner import BenchmarkOptions, Comparison
 
@@ -74,3 +74,11 @@ def test_torchrun_suite_compares_numbers_of_processes() -> None:
     rows = [event for event in events if isinstance(event, Comparison)]
     assert [row.threshold is not None for row in rows] == [True, False, False, False]
     assert all(row.baseline is not None and row.ours.median > 0 for row in rows)
+
+
+def test_ray_suite_compares_results_and_memory() -> None:
+    rows = [event for event in cluster.measure_ray(BenchmarkOptions(), 18_000) if isinstance(event, Comparison)]
+    assert [row.passed for row in rows if row.threshold] == [True] * 6
+    memory = [row for row in rows if "peak memory" in row.name]
+    assert len(memory) == 2 + 2 * len(ray_labeling.PROCESSES)
+    assert all(row.ours.median > 0 for row in memory)
