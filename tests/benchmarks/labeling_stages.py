@@ -24,6 +24,8 @@ from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.progress import drain
 from weibo_tui.text.cleaning import clean
 from weibo_tui.workbench import ComputeOptions, LabelingConfig, Workbench
+from weibo_tui.workbench.cluster.parts import read_parts
+from weibo_tui.workbench.cluster.plan import MIN_PART_ROWS
 from weibo_tui.workbench.labeling import WINDOW, LabelingResult
 
 FILE_STAGES = ("counting", "reading", "writing")
@@ -40,7 +42,8 @@ PREDICTION = dict(zip(ADDED, ("negative", 0.912345678, 0.912345678, 0.087654322,
 
 
 def time_files(folder: str) -> Figures:
-    """Return `<format> counting`, `<format> reading` and `<format> writing` for the tables in `folder`."""
+    """Return `<format> counting`, `<format> reading` and `<format> writing` for the tables in `folder`, and
+    `<format> parts` for reading on Ray, into tables of Arrow."""
     _use_one_core()
     figures: dict[str, float] = {}
     for name in FORMATS:
@@ -51,6 +54,8 @@ def time_files(folder: str) -> Figures:
         figures[f"{name} reading"] = time_call(partial(_exhaust, _read_posts(source)))
         written = time_call(partial(_exhaust, _write(source)))
         figures[f"{name} writing"] = written - figures[f"{name} reading"]
+        parts = read_parts(source, source.columns, MIN_PART_ROWS, range(-(-rows // MIN_PART_ROWS)))
+        figures[f"{name} parts"] = time_call(partial(_exhaust, parts))
     return figures
 
 

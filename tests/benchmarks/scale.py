@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,7 @@ def measure_scale(options: BenchmarkOptions, rows: int = 100_000, models: Mappin
     model with its number of posts. From them follow the cost of 10⁶ to 10¹⁰ posts, and the number of cores or cards
     that the reader of one file feeds. The base of the options has no effect."""
     files: dict[str, Costs] = {}
+    readers: dict[str, Sample] = {}
     costs: dict[str, ModelCosts] = {}
     with temp_folder() as folder:
         yield Progress("writing", 0, rows)
@@ -50,14 +51,22 @@ def measure_scale(options: BenchmarkOptions, rows: int = 100_000, models: Mappin
         rounds = yield from Rounds().run("files", {"files": target}, options.rounds or 3)
         for name in FORMATS:
             files[name] = {stage: rounds.sample("files", f"{name} {stage}", "") for stage in FILE_STAGES}
-            yield from _rates(f"{name}, one core", files[name])
+            readers[name] = rounds.sample("files", f"{name} parts", "")
+            yield from _rates(f"{name}, one core", {**files[name], "reading on Ray": readers[name]})
         for model, posts in models.items():
             costs[model] = yield from _measure_model(options, folder / model, model, posts)
             for name in FORMATS:
                 yield from _shares(f"{model}, {name}", {**files[name], **costs[model].stages}, costs[model].whole[name])
-    yield from _find_limits(files, costs)
+    for name, reader in readers.items():
+        yield from _hours(f"one {name} file, counted and read", "hours", _sum(files[name]["counting"], reader))
+        consumers = [_rate(cost.whole[name], f"a core, {model}") for model, cost in costs.items()]
+        yield from _feeds(name, reader, consumers)
     if LARGE in costs:
-        yield from _cost_of_cards(options, files, costs[LARGE])
+        card = yield from _card(len(readers["csv"].values))
+        yield from _hours(f"{LARGE}, {card.name}", "card-hours", _rate(card))
+        for name, reader in readers.items():
+            yield from _feeds(name, reader, [card])
+        yield from _needs_of_card(card, readers["csv"], files["parquet"]["writing"], costs[LARGE].stages)
 
 
 def _measure_model(
@@ -94,7 +103,7 @@ def _rates(name: str, costs: Costs) -> Iterator[Comparison]:
 
 def _shares(name: str, stages: Costs, whole: Sample) -> Iterator[Comparison]:
     """Yield the share of each stage in the whole; the rest is mostly the checkpoint."""
-    rest = _sum({"whole": whole, **{stage: cost.scale(-1) for stage, cost in stages.items()}})
+    rest = _sum(whole, *(cost.scale(-1) for cost in stages.values()))
     for stage, cost in {**stages, "rest": rest}.items():
         share = tuple(100 * part / total for part, total in zip(cost.values, whole.values, strict=True))
         yield Comparison("scale", f"{name}: share of {stage}", "%", Sample("", share))
@@ -108,35 +117,29 @@ def _hours(name: str, unit: str, cost: Sample, baseline: Sample | None = None) -
         yield Comparison("scale", f"{name}: {label} posts", unit, hours, compared)
 
 
-def _find_limits(files: Mapping[str, Costs], costs: Mapping[str, ModelCosts]) -> Iterator[Comparison]:
-    """Compare the reader of one file with what it feeds: the ratio is the number of cores, or of cards, that keep
-    pace with it."""
-    for name, stages in files.items():
-        reader = _rate(stages["reading"])
-        for model, cost in costs.items():
-            yield Comparison(
-                "scale", f"reader of one {name} file", "posts/s", reader, _rate(cost.whole[name], f"a core, {model}")
-            )
-        passes = _sum({stage: stages[stage] for stage in ("counting", "reading")})
-        yield from _hours(f"counting and reading one {name} file", "hours", passes)
+def _feeds(name: str, reader: Sample, consumers: Iterable[Sample]) -> Iterator[Comparison]:
+    """Compare the reader of one file with what labels its posts: the ratio is the number that keeps pace with it."""
+    for consumer in consumers:
+        yield Comparison("scale", f"reader of one {name} file", "posts/s", _rate(reader), consumer)
 
 
-def _cost_of_cards(options: BenchmarkOptions, files: Mapping[str, Costs], large: ModelCosts) -> Events:
-    """Yield the hours of a card, and what it needs of the cores next to it."""
-    number = len(large.whole["csv"].values)
-    if torch.cuda.is_available():
-        target = partial(run_target, "predict", base="", dtype="bfloat16", number=CARD_POSTS)
-        rounds = yield from Rounds().run("card", {"card": target}, number)
-        card = rounds.sample("card", "rate", "a card, measured")
-    else:
-        card = Sample("a card, estimated", (ESTIMATED_CARD_RATE,) * number)
-    yield from _hours(f"{LARGE}, {card.name}", "card-hours", _rate(card))
-    for name, stages in files.items():
-        yield Comparison("scale", f"reader of one {name} file", "posts/s", _rate(stages["reading"]), card)
-        # A process of one core and one card does the stages in turn.
-        prepared = {**stages, **large.stages, "counting": large.stages["computing"].scale(0)}
-        prepared["computing"] = _rate(card)
-        yield Comparison("scale", f"{LARGE}, {name}: one core and one card", "posts/s", _rate(_sum(prepared)), card)
+def _card(rounds: int) -> Generator[Progress | Comparison, None, Sample]:
+    """Return the posts a second that a card labels with the large base, measured if there is one."""
+    if not torch.cuda.is_available():
+        return Sample("a card, estimated", (ESTIMATED_CARD_RATE,) * rounds)
+    target = partial(run_target, "predict", base="", dtype="bfloat16", number=CARD_POSTS)
+    measured = yield from Rounds().run("card", {"card": target}, rounds)
+    return measured.sample("card", "rate", "a card, measured")
+
+
+def _needs_of_card(card: Sample, reader: Sample, writing: Sample, stages: Costs) -> Iterator[Comparison]:
+    """Yield the cores that keep a card busy, and the speed of a worker that has one core and does all in turn."""
+    prepared = _sum(stages["cleaning"], stages["tokenizing"], writing)
+    both = zip(_sum(reader, prepared).values, card.values, strict=True)
+    cores = Sample("", tuple(cost * rate / 1e6 for cost, rate in both))
+    yield Comparison("scale", f"{LARGE}: cores that keep {card.name} busy", "cores", cores)
+    in_turn = _rate(_sum(prepared, _rate(card)))
+    yield Comparison("scale", f"{LARGE}: worker of one core and one card", "posts/s", in_turn, card)
 
 
 def _rate(cost: Sample, name: str = "") -> Sample:
@@ -144,5 +147,5 @@ def _rate(cost: Sample, name: str = "") -> Sample:
     return Sample(name, tuple(1e6 / value for value in cost.values))
 
 
-def _sum(costs: Costs) -> Sample:
-    return Sample("", tuple(map(sum, zip(*(cost.values for cost in costs.values()), strict=True))))
+def _sum(*costs: Sample) -> Sample:
+    return Sample("", tuple(map(sum, zip(*(cost.values for cost in costs), strict=True))))

@@ -66,7 +66,7 @@ def test_scale_suite_divides_the_work_into_shares(monkeypatch: pytest.MonkeyPatc
         )
     hours = [rows[f"tiny: {size} posts"].ours.median for size in scale.SIZES]
     assert hours == pytest.approx([hours[0], 1e2 * hours[0], 1e4 * hours[0]])
-    assert rows["tiny, csv: one core and one card"].ours.median < scale.ESTIMATED_CARD_RATE
+    assert rows["tiny: worker of one core and one card"].ours.median < scale.ESTIMATED_CARD_RATE
 
 
 def test_torchrun_suite_compares_numbers_of_processes() -> None:
