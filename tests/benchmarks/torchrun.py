@@ -48,6 +48,8 @@ def measure_torchrun(options: BenchmarkOptions, steps: Mapping[str, int] = STEPS
     to the first step. Then compare two processes of one thread with one process of two threads. The base of the
     options has no effect."""
     with temp_folder() as folder, temp_home() as environment:
+        if sys.platform == "linux":
+            environment["GLOO_SOCKET_IFNAME"] = "lo"  # the processes talk to each other on this machine only
         for base, number in steps.items():
             yield Progress(f"making {base}", 0)
             if base == LARGE:
@@ -94,4 +96,4 @@ def _launcher(processes: int) -> list[str]:
     """Return what `python -m` runs before the program: torchrun, if it starts any processes."""
     if not processes:
         return []
-    return ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
+    return ["torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={processes}", "-m"]
