@@ -88,7 +88,7 @@ def make_report(config: EstimationConfig, sampled: SampledAnswers | None) -> Gen
         columns={
             kind: name for kind, name in (("hashtags", survey.topics_column), ("places", survey.place_column)) if name
         },
-        days=tuple(_day(name, counts) for name, counts in sorted(days.items()) if name),
+        days=tuple(_day(name, days[name]) for name in sorted(filter(None, days))),
         terms=terms,
         groups=_groups(rows),
         typical={label: _typical(part) for label, part in zip(table.labels, typical, strict=True) if part},
