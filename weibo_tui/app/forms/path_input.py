@@ -239,9 +239,10 @@ class PathInput(DropDownKeys, Widget):
         options = list(self._options())
         # Enter takes an existing name, or the typed text where a new name may be meant.
         highlighted = 0 if self._completions.names and not self._save else None
-        if self._folders and self._completions.names and self._completed_text.endswith(os.sep):
+        is_table = self._completions.is_table and not self._save
+        if (self._folders or is_table) and self._completions.names and self._completed_text.endswith(os.sep):
             options.insert(0, Option(safe_content(_("use this folder")), id=_THIS_FOLDER))
-            highlighted = 1  # Enter and Enter goes down, as without this choice
+            highlighted = 0 if is_table else 1  # Enter and Enter goes down, as without this choice
         self._list.fill(options, highlighted, self._field)
 
     def _options(self) -> Iterator[Option]:
