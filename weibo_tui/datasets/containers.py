@@ -160,9 +160,11 @@ def list_folder(folder: Path, say: Callable[[str], object], *, with_folders: boo
         for path in inside
         if (path.is_file() and path.suffix.lower() in SUFFIXES) or (with_folders and path.is_dir())
     ]
-    if found and (others := [f"{path.name}/" if path.is_dir() else path.name for path in inside if path not in found]):
+    others = sorted(set(inside).difference(found))
+    if found and others:
+        names = [f"{path.name}/" if path.is_dir() else path.name for path in others]
         message = _("{path}: left out, because they are no tables: {names}.")
-        say(message.format(path=folder, names=join_names(others, _MAX_NAMES)))
+        say(message.format(path=folder, names=join_names(names, _MAX_NAMES)))
     return found
 
 
