@@ -217,6 +217,8 @@ def test_estimates_and_report_equal_those_of_file(workbench: Workbench, folder: 
     path = files.write(tmp_path / "posts.csv", ROWS)
     one, other = (workbench.estimate(data, progress=False).estimates for data in (path, folder))
     assert one == other
+    (folder / "part-000000.parquet").rename(folder / "000000.parquet")  # of another program
+    assert workbench.estimate(folder, progress=False).estimates == one
     reports = [workbench.report(data, progress=False) for data in (path, folder)]
     assert reports[0].terms == reports[1].terms
     assert reports[0].uncertain == reports[1].uncertain
