@@ -52,9 +52,11 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.annotation import Annotation, AnnotationProgress, Reveal, Task
     from weibo_tui.workbench.annotation_files import ImportedAnnotations
     from weibo_tui.workbench.annotation_results import AnnotatorAgreement, SampleMeasurement, TrainingRows
+    from weibo_tui.workbench.cluster.result import ClusterLabelingResult
     from weibo_tui.workbench.comparison_result import ComparedPost, ComparisonResult, PairComparison, Rater
     from weibo_tui.workbench.config import (
         AuditConfig,
+        ClusterLabelingConfig,
         ComparisonConfig,
         EstimationConfig,
         EvaluationConfig,
@@ -96,9 +98,10 @@ _MODULES = {
     "workbench.annotation": "Annotation AnnotationProgress Reveal Task",
     "workbench.annotation_files": "ImportedAnnotations",
     "workbench.annotation_results": "AnnotatorAgreement SampleMeasurement TrainingRows",
+    "workbench.cluster.result": "ClusterLabelingResult",
     "workbench.comparison_result": "ComparedPost ComparisonResult PairComparison Rater",
-    "workbench.config": "AuditConfig ComparisonConfig EstimationConfig EvaluationConfig LabelingConfig "
-    "PretrainingConfig TrainingConfig",
+    "workbench.config": "AuditConfig ClusterLabelingConfig ComparisonConfig EstimationConfig EvaluationConfig "
+    "LabelingConfig PretrainingConfig TrainingConfig",
     "workbench.core": "AuditResult ImportResult",
     "workbench.estimation": "Estimate EstimationResult",
     "workbench.evaluation": "EvaluatedPost EvaluationResult",
@@ -128,6 +131,8 @@ __all__ = [
     "BaseCard",
     "BatchHalved",
     "CheckpointSaved",
+    "ClusterLabelingConfig",
+    "ClusterLabelingResult",
     "Columns",
     "ComparedPost",
     "ComparisonConfig",

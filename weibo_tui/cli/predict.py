@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from rich.cells import cell_len
 
-from weibo_tui.cli import options
+from weibo_tui.cli import on_ray, options
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import (
     echo,
@@ -51,7 +51,9 @@ from weibo_tui.text.terminal import truncate_cells
 if TYPE_CHECKING:
     from weibo_tui.storage.history import Analysis
     from weibo_tui.workbench import LabelingConfig, Workbench
+    from weibo_tui.workbench.cluster.result import ClusterLabelingResult
     from weibo_tui.workbench.explanation import Explanation
+    from weibo_tui.workbench.labeling import LabelingResult
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
 OUT_HELP = _("Result: .csv, .tsv, .jsonl, .parquet or .xlsx (default: next to the file).")
@@ -72,9 +74,11 @@ def predict(
         list[str] | None,
         typer.Argument(help=_("Posts, after -- if one starts with a dash. A single - reads stdin, one post per line.")),
     ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help=_("Label this file: CSV, TSV, text, JSON, Excel, Parquet or Arrow.")),
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--file", metavar="FILE", help=_("Label this file: CSV, TSV, text, JSON, Excel, Parquet or Arrow.")
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "--output", "-o", metavar="FILE", help=OUT_HELP)] = None,
     adapter: options.Adapter = "",
@@ -105,12 +109,25 @@ def predict(
         typer.Option("--bom/--no-bom", help=_("Whether a CSV begins with a byte order mark, which Excel needs.")),
     ] = None,
     machine: ComputeOptions = ComputeOptions(),
+    engine: on_ray.Engine = on_ray.LOCAL,
+    address: on_ray.Address = None,
+    workers: on_ray.WorkerNumber = None,
+    gpus_per_worker: on_ray.GpusPerWorker = None,
 ) -> None:
-    from weibo_tui.workbench import LabelingConfig
+    from weibo_tui.workbench import ClusterLabelingConfig, LabelingConfig
 
     page: Path | None = None
     if shapley and not explain:
         raise UserInputError(_("--shapley is for --explain. Give both."))
+    if on_ray.is_chosen(engine, address, workers, gpus_per_worker):
+        on_ray.check_options(out, explain=explain, bad_rows=bad_rows, bom=bom)
+        sources = tuple(map(str, [*(files or []), *(text or [])]))
+        options = (adapter, columns, machine, overwrite, history, prefix, address, workers or 0, gpus_per_worker)
+        _print_labeled(on_ray.label(ClusterLabelingConfig(sources, out or Path(), *options)), json)
+        return
+    if files is not None and len(files) > 1:
+        raise UserInputError(_("Several files are labeled on Ray only. Give --file once, or --engine ray."))
+    file = files[0] if files else None
     if explain:
         _check_explained(file, text)
         pages = [one for one in text or [] if Path(one).suffix.lower() == ".html" and not any(map(str.isspace, one))]
@@ -299,11 +316,18 @@ def _label_file(config: LabelingConfig, json: bool) -> None:
     from weibo_tui.workbench.labeling import LabelingResult
 
     stopped = N_("Stopped. The same command continues from here.")
-    result = run_with_progress(lambda workbench: workbench.iter_label_file(config), LabelingResult, stopped)
+    _print_labeled(
+        run_with_progress(lambda workbench: workbench.iter_label_file(config), LabelingResult, stopped), json
+    )
+
+
+def _print_labeled(result: LabelingResult | ClusterLabelingResult, json: bool) -> None:
     if json:
         names = ("out", "rows", "failed", "counts", "continued")
         values = {name: getattr(result, name) for name in names}
-        echo_json(values | {"posts_per_second": round(result.posts_per_second, 1), "uncertain": result.uncertain})
+        values |= {"posts_per_second": round(result.posts_per_second, 1), "uncertain": result.uncertain}
+        echo_json(values | on_ray.json_values(result))
+        on_ray.exit_if_failed(result)
         return
     counts = join_list(f"{label_name(label)} {number:,}" for label, number in result.counts.items())
     echo(_("{rows} rows labeled: {counts}").format(rows=f"{result.rows:,}", counts=counts))
@@ -323,3 +347,4 @@ def _label_file(config: LabelingConfig, json: bool) -> None:
         echo_error(message.format(failed=result.failed))
     rate = f"{result.posts_per_second:,.0f}"
     echo_info(_("Result written to {out} at {rate} posts/s.").format(out=result.out, rate=rate))
+    on_ray.exit_if_failed(result)

@@ -27,7 +27,7 @@ from weibo_tui.datasets.mojibake import find_mojibake
 from weibo_tui.datasets.parsers import Cells, open_lines, read_cells
 from weibo_tui.datasets.rows import arrange
 from weibo_tui.datasets.sheet_xml import FORMULAS
-from weibo_tui.datasets.tables import MAX_COLUMNS, Columns, Dialect, Layout, Report, Table
+from weibo_tui.datasets.tables import MAX_COLUMNS, Columns, Dialect, EmptyTableError, Layout, Report, Table
 from weibo_tui.datasets.workbooks import empty_sheet_error, find_sheet, read_sheet
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -52,7 +52,7 @@ def check_readable(path: Path) -> None:
         message = _("{path} is not a regular file, but must be read more than once. Save it as a file first.")
         raise UserInputError(message.format(path=path))
     if path.stat().st_size == 0:
-        raise UserInputError(_("{path} is empty.").format(path=path))
+        raise EmptyTableError(_("{path} is empty.").format(path=path))
 
 
 def _check_folder(path: Path) -> None:
@@ -81,7 +81,7 @@ def detect_table(path: Path, columns: Columns) -> tuple[Table, Mapping[str, Sequ
     sample = _sample(table, report)
     if sum(map(len, sample.values())) == 0:
         report.check(path, 0.0)
-        raise UserInputError(_("{path} has no rows.").format(path=path))
+        raise EmptyTableError(_("{path} has no rows.").format(path=path))
     check_number_of_columns(path, sample)
     if table.format in ("json", "jsonl") and all(map(str.isdecimal, sample)):  # lists without a header
         table = replace(table, layout=Layout(tuple(sample)))

@@ -132,7 +132,7 @@ def _parquet(file: IO[bytes], types: Mapping[str, type]) -> Iterator[Write]:
     def write(values: Mapping[str, Any]) -> None:
         row = {name: values.get(name) for name in types}
         waiting.append(
-            {name: value if value is None or types[name] is float else _valid(value) for name, value in row.items()}
+            {name: value if value is None or types[name] is float else valid_text(value) for name, value in row.items()}
         )
         if len(waiting) == _PARQUET_ROWS:
             flush()
@@ -142,7 +142,8 @@ def _parquet(file: IO[bytes], types: Mapping[str, type]) -> Iterator[Write]:
         flush()
 
 
-def _valid(value: Any) -> str:
+def valid_text(value: Any) -> str:
+    """Return a value as a text that can be encoded in UTF-8, which Parquet needs."""
     return as_text(value).encode("utf-8", "replace").decode()
 
 

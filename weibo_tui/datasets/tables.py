@@ -45,6 +45,10 @@ _MAX_LISTED = 10_000
 _MAX_CONTENT = 1000  # characters
 
 
+class EmptyTableError(UserInputError):
+    """A file has no rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Options for reading a table; None is detected.

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeAlias, TypeVar, get_args
 
@@ -52,10 +52,15 @@ def check_added_columns(source: PostTable, out: Path, added: Iterable[str]) -> N
     a column of an added name."""
     check_output(out, overwrite=True, inputs=[source.path])
     output_format(source, out)
-    existing = [name for name in added if name in source.columns]
+    check_new_columns(source.path, source.columns, added)
+
+
+def check_new_columns(path: Path | str, columns: Container[str], added: Iterable[str]) -> None:
+    """Raise UserInputError where the table `path` with these columns has one of an added name."""
+    existing = [name for name in added if name in columns]
     if existing:
         message = _("{path} has columns named {columns} already. Name the new ones with --prefix.")
-        raise UserInputError(message.format(path=source.path, columns=join_list(existing)))
+        raise UserInputError(message.format(path=path, columns=join_list(existing)))
 
 
 def output_format(source: PostTable, out: Path) -> OutputFormat:

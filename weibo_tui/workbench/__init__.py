@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
+from weibo_tui.workbench.cluster.result import ClusterLabelingResult
 from weibo_tui.workbench.comparison_result import ComparedPost, ComparisonResult, PairComparison, Rater
 from weibo_tui.workbench.config import (
     AuditConfig,
+    ClusterLabelingConfig,
     ComparisonConfig,
     EstimationConfig,
     EvaluationConfig,
@@ -22,6 +24,8 @@ from weibo_tui.workbench.workbench import Workbench
 __all__ = [
     "AuditConfig",
     "AuditResult",
+    "ClusterLabelingConfig",
+    "ClusterLabelingResult",
     "Columns",
     "ComparedPost",
     "ComparisonConfig",

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from datetime import datetime
+from math import isfinite
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -237,6 +238,61 @@ class LabelingConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterLabelingConfig:
+    """Label many files on Ray, and write Parquet parts to the folder `out`.
+
+    `sources` are files, folders, patterns such as `data/**/*.csv`, and URLs of object stores; `out` may be a URL too.
+    `address` is that of a Ray cluster, or `auto`; None starts Ray on this machine alone. `workers` is the number of
+    classifiers (0: as many as fit), and `gpus_per_worker` the GPUs of each (None: one where there are GPUs). The names
+    of the added columns begin with `prefix`."""
+
+    sources: tuple[str, ...]
+    out: Path
+    adapter: str = ""
+    columns: Columns = Columns()
+    machine: ComputeOptions = ComputeOptions()
+    overwrite: bool = False
+    record: bool = True
+    prefix: str = ""
+    address: str | None = None
+    workers: int = 0
+    gpus_per_worker: float | None = None
+
+    def __post_init__(self) -> None:
+        sources = (self.sources,) if isinstance(self.sources, str | Path) else self.sources
+        object.__setattr__(self, "sources", tuple(map(str, sources)))
+        _raise_if_errors(self._errors())
+        self.machine.check()
+
+    def _errors(self) -> Iterator[str]:
+        if not self.sources:
+            yield _("no file to label is named")
+        if self.workers < 0:
+            yield _("workers is {value} and must be at least 1").format(value=self.workers)
+        gpus = self.gpus_per_worker
+        # Ray places a worker on parts of one GPU, or on whole ones.
+        if gpus is not None and not (0 <= gpus <= 1 or (isfinite(gpus) and gpus == int(gpus))):
+            message = _("gpus-per-worker is {value} and must be a whole number, or a share such as 0.5")
+            yield message.format(value=gpus)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values for `from_json`."""
+        return _to_json(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        return cls(
+            **{
+                **values,
+                "sources": tuple(values["sources"]),
+                "out": Path(values["out"]),
+                "columns": Columns(**values["columns"] | {"label_of": _pairs(values["columns"].get("label_of", ()))}),
+                "machine": ComputeOptions(**values["machine"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class EstimationConfig:
     """Estimate the shares of the labels in the table `data`, of all or of one `label`.
 
@@ -344,7 +400,7 @@ def _raise_if_errors(errors: Iterator[str]) -> None:
         raise UserInputError(message + ".")
 
 
-def _to_json(config: TrainingConfig | PretrainingConfig) -> dict[str, Any]:
+def _to_json(config: TrainingConfig | PretrainingConfig | ClusterLabelingConfig) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=str))  # paths become strings
     return values
 

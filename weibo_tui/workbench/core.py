@@ -43,9 +43,11 @@ from weibo_tui.workbench import (
     seed_trainings,
     training,
 )
+from weibo_tui.workbench.cluster import labeling as ray_labeling
 from weibo_tui.workbench.comparison_result import ComparisonResult
 from weibo_tui.workbench.config import (
     AuditConfig,
+    ClusterLabelingConfig,
     ComparisonConfig,
     EvaluationConfig,
     LabelingConfig,
@@ -355,6 +357,11 @@ class WorkbenchCore:
         """Label a file: progress, then a `LabelingResult`. Continues a killed labeling."""
         history = self.history if config.record and self.settings.history else None
         yield from labeling.label_file(self.models, history, config)
+
+    def iter_label_on_ray(self, config: ClusterLabelingConfig) -> Events:
+        """Label many files on Ray: progress, then a `ClusterLabelingResult`. Continues a killed labeling."""
+        history = self.history if config.record and self.settings.history else None
+        yield from ray_labeling.label_on_ray(self.paths, history, config)
 
     def iter_export_history(
         self,

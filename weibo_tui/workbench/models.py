@@ -105,10 +105,11 @@ class ModelLoader:
         from weibo_tui.engine.device import Compute
 
         machine.check()
-        resolved = self._resolve(machine)
+        resolved = self.resolve(machine)
         return Compute.choose(resolved.device, resolved.dtype, resolved.threads)
 
-    def _resolve(self, machine: ComputeOptions) -> ComputeOptions:
+    def resolve(self, machine: ComputeOptions) -> ComputeOptions:
+        """Return the options with the settings as defaults."""
         settings = self.settings
         return ComputeOptions(
             machine.device if machine.device != "auto" else settings.device,
@@ -137,7 +138,7 @@ class ModelLoader:
         base_name = self.base_of(card)
         # Nearly complete cards, because two adapters may share their weights and differ in temperature or length.
         own = cards.write(dataclasses.replace(card, score={}))  # which is the largest part
-        key = (own, cards.write(self.bases.card(base_name)), self._resolve(machine))
+        key = (own, cards.write(self.bases.card(base_name)), self.resolve(machine))
         with self._lock:
             # Inserted again at the end, so that the first is the least recently used.
             classifier = self._classifiers.pop(key, None) or self._load_classifier(name, base_name, machine)

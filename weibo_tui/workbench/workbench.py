@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -21,9 +22,11 @@ from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.storage.history import EVERYTHING, HistoryFilter
 from weibo_tui.workbench import blocking, downloads, explanation, frames, prediction, training
 from weibo_tui.workbench.annotations import AnnotationMethods
+from weibo_tui.workbench.cluster.result import ClusterLabelingResult
 from weibo_tui.workbench.comparison_result import ComparisonResult
 from weibo_tui.workbench.config import (
     AuditConfig,
+    ClusterLabelingConfig,
     ComparisonConfig,
     EvaluationConfig,
     LabelingConfig,
@@ -407,6 +410,43 @@ class Workbench(AnnotationMethods, LabeledFileMethods):
         files = to_path(source), to_path(out)
         config = LabelingConfig(*files, adapter, columns, machine, overwrite, record, prefix, bom)
         return blocking.run(self.iter_label_file(config), LabelingResult, progress)
+
+    def label_on_ray(
+        self,
+        sources: FileName | Iterable[FileName],
+        out: FileName,
+        *,
+        adapter: str = "",
+        text_column: str | None = None,
+        encoding: str | None = None,
+        overwrite: bool = False,
+        record: bool = False,
+        prefix: str = "",
+        address: str | None = None,
+        workers: int = 0,
+        gpus_per_worker: float | None = None,
+        machine: ComputeOptions = ComputeOptions(),
+        progress: bool = True,
+    ) -> ClusterLabelingResult:
+        """Label many files on Ray, and write Parquet parts with predictions to the folder `out`.
+
+        `sources` are files, folders, patterns and URLs. The options are those of `ClusterLabelingConfig` and
+        `label_file`. After an interruption, the same call continues."""
+        several = [sources] if isinstance(sources, str | PathLike) else sources
+        config = ClusterLabelingConfig(
+            sources=tuple(map(str, several)),
+            out=to_path(out),
+            adapter=adapter,
+            columns=Columns(text_column, encoding=encoding),
+            machine=machine,
+            overwrite=overwrite,
+            record=record,
+            prefix=prefix,
+            address=address,
+            workers=workers,
+            gpus_per_worker=gpus_per_worker,
+        )
+        return blocking.run(self.iter_label_on_ray(config), ClusterLabelingResult, progress)
 
     def audit(
         self,

@@ -1,0 +1,186 @@
+"""Labeling on Ray as long work of the workbench: a child process does it, so that this one never imports Ray.
+
+Ray would otherwise change its signals, its output and its environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from typing import IO, Any
+
+from weibo_tui import locale
+from weibo_tui.atomic import cannot_write, make_private_folder
+from weibo_tui.errors import UserInputError, WeiboTuiError
+from weibo_tui.locale import gettext as _
+from weibo_tui.paths import Paths
+from weibo_tui.progress import Progress
+from weibo_tui.storage.history import History, LabeledFile
+from weibo_tui.text.terminal import truncate
+from weibo_tui.workbench.cluster.result import ClusterLabelingResult
+from weibo_tui.workbench.config import ClusterLabelingConfig
+
+STOP_SECONDS = 15.0
+"""Time that the child gets to take Ray down."""
+_POLL_SECONDS = 0.25
+_MAX_LOG = 2**20
+_MAX_FOLDER = 40
+"""Characters of the folder for Ray's sockets, whose paths may have 107."""
+_ERRORS: dict[str, type[WeiboTuiError]] = {kind.__name__: kind for kind in (UserInputError, WeiboTuiError)}
+
+
+def label_on_ray(
+    paths: Paths, history: History | None, config: ClusterLabelingConfig
+) -> Iterator[Progress | ClusterLabelingResult]:
+    """Label files on Ray, and add them to the history if there is one; see `Workbench.iter_label_on_ray`."""
+    if find_spec("ray") is None:
+        message = _("Ray is not installed. Install it with: {command}")
+        command = f"{Path(sys.executable).name} -m pip install 'weibo-tui[ray]'"
+        raise UserInputError(message.format(command=command))
+    if history is not None:
+        history.check_writable()  # before the work rather than after it
+    with tempfile.TemporaryDirectory(prefix="wt-", dir=_short_folder(), ignore_cleanup_errors=True) as folder:
+        result = yield from _run_child(paths, config, Path(folder))
+    if history is not None and result.finished_at:
+        _record(history, config, result)
+    yield result
+
+
+def _short_folder() -> str | None:
+    """Return the folder for temporary files if its path is short, otherwise that of the system."""
+    folder = tempfile.gettempdir()
+    return folder if len(folder) <= _MAX_FOLDER or not os.access("/tmp", os.W_OK) else "/tmp"
+
+
+def _record(history: History, config: ClusterLabelingConfig, result: ClusterLabelingResult) -> None:
+    source = Path(config.sources[0]).absolute() if len(config.sources) == 1 else _common_folder(config)
+    out = config.out.absolute()
+    entry = LabeledFile(source, out, result.adapter, result.rows, result.failed, result.counts, result.finished_at)
+    if not history.contains_file(entry):  # the same command may have been run again
+        history.add_file(entry)
+
+
+def _common_folder(config: ClusterLabelingConfig) -> Path:
+    paths = [os.path.abspath(source) for source in config.sources]  # noqa: PTH100 - as commonpath needs them
+    with suppress(ValueError):  # different drives
+        return Path(os.path.commonpath(paths))
+    return Path(paths[0])
+
+
+def _run_child(
+    paths: Paths, config: ClusterLabelingConfig, folder: Path
+) -> Generator[Progress, None, ClusterLabelingResult]:
+    """Do the work in a child process, which ends with the generator, and return the result."""
+    request = {
+        "config": config.to_json(),
+        "paths": list(map(str, (paths.data, paths.config, paths.state, paths.starter))),
+        "folder": str(folder),
+        "language": locale.language_tag().replace("-", "_"),
+    }
+    log_path = paths.log_file.with_name(f"{paths.log_file.name}.ray")
+    with _open_log(log_path) as log:
+        start = log.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "weibo_tui.workbench.cluster.driver"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C reaches this process only, which ends the child
+        )
+        try:
+            result = yield from _follow(process, request)
+        finally:
+            _stop(process)
+        if result is None:
+            message = _("Ray ended unexpectedly ({reason}). Its messages are in {path}.")
+            raise WeiboTuiError(message.format(reason=_last_line(log, start), path=log_path))
+        return result
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    """Open the file for what Ray prints, for appending, and emptied where it is large."""
+    try:
+        make_private_folder(path.parent)
+        log = open(path, "ab+", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115
+        if log.tell() > _MAX_LOG:
+            log.truncate(0)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    return log
+
+
+def _last_line(log: IO[bytes], start: int) -> str:
+    log.seek(start)
+    lines = log.read().decode("utf-8", "replace").split("\n")
+    return truncate(next((line.strip() for line in reversed(lines) if line.strip()), _("no message")), 300)
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which the child, and Ray's processes on this machine, import this very package."""
+    package = str(Path(__file__).parents[3])
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))}
+
+
+def _follow(
+    process: subprocess.Popen[bytes], request: dict[str, Any]
+) -> Generator[Progress, None, ClusterLabelingResult | None]:
+    """Send the request, yield progress a few times a second, and return the result; None for no answer.
+
+    Raise the child's error."""
+    assert process.stdin is not None and process.stdout is not None
+    with suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+        process.stdin.flush()
+    lines: Queue[bytes] = Queue()
+    Thread(target=_read_lines, args=(process.stdout, lines), daemon=True).start()
+    progress = Progress("connecting", 0)
+    while True:
+        yield progress
+        progress = replace(progress, note="")
+        try:
+            line = lines.get(timeout=_POLL_SECONDS)
+        except Empty:
+            continue
+        if not line:
+            return None
+        event = json.loads(line)
+        if "error" in event:
+            error = event["error"]
+            raise _ERRORS[error["kind"]](error["message"], error["in_app"])
+        if "result" in event:
+            values = event["result"]
+            return ClusterLabelingResult(**values | {"failed_parts": tuple(values["failed_parts"])})
+        progress = Progress(**event["progress"])
+
+
+def _read_lines(stream: IO[bytes], lines: Queue[bytes]) -> None:
+    """Put each line into the queue, and an empty one at the end."""
+    with suppress(ValueError):  # the stream is closed, because the work was stopped
+        for line in stream:
+            lines.put(line)
+    lines.put(b"")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the child: by the end of its input, so that it takes Ray down, or if it does not, by force."""
+    assert process.stdin is not None and process.stdout is not None
+    with suppress(OSError):
+        process.stdin.close()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:  # also at a second Ctrl-C
+        process.kill()
+        process.wait()

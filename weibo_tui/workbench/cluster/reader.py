@@ -1,0 +1,98 @@
+"""Reading of a planned file on a node: each part that is needed is given once, as a table or as an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weibo_tui.datasets.reading import PostTable, count_rows, open_table
+from weibo_tui.datasets.tables import Columns, EmptyTableError, Report
+from weibo_tui.errors import UserInputError, WeiboTuiError
+from weibo_tui.locale import gettext as _
+from weibo_tui.log import disk_error, user_message
+from weibo_tui.progress import drain
+from weibo_tui.workbench.cluster.locations import FoundFile, local_copy, state_of
+from weibo_tui.workbench.cluster.parts import read_parts
+from weibo_tui.workbench.cluster.plan import Part, PlannedFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPart:
+    """A part of a file as it was read, see `parts.read_parts`; or the error that prevented it."""
+
+    part: Part
+    source: PostTable | None = None
+    cells: pa.Table | None = None
+    error: str = ""
+
+
+def count(file: FoundFile, columns: Columns) -> tuple[PlannedFile, str]:
+    """Return a file with its rows and columns, and a line about how it is read (empty for a file without rows).
+
+    Raise UserInputError where it cannot be read, or too many of its rows."""
+    with local_copy(file.location) as path:
+        try:
+            source, report = open_table(path, columns), Report()
+            rows = drain(count_rows(source, report))
+        except EmptyTableError:
+            return PlannedFile(file, 0, ()), ""
+        except WeiboTuiError as error:
+            raise type(error)(_without_copy(str(error), path, file)) from error
+        names = tuple(dict.fromkeys([*source.columns, *report.keys]))
+        return PlannedFile(file, rows + report.num_bad, names), source.summary(report)
+
+
+def read(planned: PlannedFile, parts: Sequence[Part], part_rows: int, columns: Columns) -> Iterator[ReadPart]:
+    """Yield each of the `parts` of a file once, in order. Those that cannot be read after a few attempts have an error.
+
+    The number of items is always the same, because Ray reads a file again to make items that a dead node had."""
+    waiting = {part.first_row // part_rows: part for part in parts}
+    message = ""
+    for _attempt in range(ATTEMPTS):
+        try:
+            with local_copy(planned.file.location) as path:
+                try:
+                    source = open_table(path, columns)
+                    for number, cells in read_parts(source, planned.columns, part_rows, set(waiting)):
+                        _check_unchanged(planned.file, waiting[number], cells)
+                        yield ReadPart(waiting.pop(number), source, cells)
+                except Exception as error:
+                    message = _without_copy(describe(error), path, planned.file)
+                    raise
+            if waiting:
+                message = str(_changed(planned.file))
+            break
+        except WeiboTuiError as error:
+            message = message or str(error)
+            break  # the same at each attempt
+        except Exception as error:  # of the disk, the network, or a library
+            message = message or describe(error)
+    yield from (ReadPart(part, error=message) for part in waiting.values())
+
+
+def describe(error: Exception) -> str:
+    """Return a sentence about an error."""
+    return disk_error(error) if isinstance(error, OSError) else user_message(error)
+
+
+def _check_unchanged(file: FoundFile, part: Part, cells: pa.Table) -> None:
+    # The state of an object is compared before it is copied. A file on a disk may change while it is read.
+    if len(cells) != part.rows or (not file.location.root and state_of(file.location) != file):
+        raise _changed(file)
+
+
+def _changed(file: FoundFile) -> UserInputError:
+    message = _("{path} changed while it was labeled. Run the same command again.")
+    return UserInputError(message.format(path=file.location.shown))
+
+
+def _without_copy(message: str, path: Path, file: FoundFile) -> str:
+    """Return a message with the URL of a file in place of the path of its local copy."""
+    return message.replace(str(path), file.location.shown)

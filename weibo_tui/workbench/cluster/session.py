@@ -1,0 +1,116 @@
+"""The connection to Ray: a private one on this machine, or a cluster."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from weibo_tui.errors import UserInputError, WeiboTuiError
+from weibo_tui.locale import gettext as _
+from weibo_tui.text.terminal import truncate
+from weibo_tui.version import __version__
+from weibo_tui.workbench.cluster.workers import NodeResources
+
+_OBJECTS = (100 * 2**20, 2**31)  # bytes of memory for what processes on this machine share, at least and at most
+_CHECK_SECONDS = 120.0
+
+
+@contextmanager
+def ray_session(address: str | None, folder: Path) -> Iterator[None]:
+    """Connect to the cluster at `address`, or start Ray on this machine, with its files in `folder`.
+
+    Raise WeiboTuiError where that fails."""
+    _set_environment(address)
+    # Workers import from the current folder of this process first, which may have modules of any name.
+    os.chdir(folder)
+    import ray
+
+    try:
+        if address is None:
+            _start(folder)
+        else:
+            options = {"configure_logging": False, "log_to_driver": False}
+            ray.init(address=address, **options)  # type: ignore[arg-type]
+    except Exception as error:
+        reason = truncate(" ".join(str(error).split()), 300)
+        if address is None:
+            message = _("Ray does not start on this machine ({reason}).")
+            raise WeiboTuiError(message.format(reason=reason)) from error
+        message = _("No Ray cluster at {address} ({reason}). Start one with 'ray start', or leave out --address.")
+        raise UserInputError(message.format(address=truncate(address, 100), reason=reason)) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _set_environment(address: str | None) -> None:
+    """Set variables that Ray reads when it is imported."""
+    os.environ |= {
+        "RAY_USAGE_STATS_ENABLED": "0",  # no network
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # without this, Ray warns that it will change
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # `uv run` would copy the working folder to the workers
+    }
+    if address is None:
+        # Other users of the machine must not reach it: it runs the code that it is sent.
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
+def _start(folder: Path) -> None:
+    import psutil
+    import ray
+
+    ray.init(
+        address="local",  # even if RAY_ADDRESS names a cluster
+        num_cpus=num_cores(),
+        include_dashboard=False,
+        configure_logging=False,
+        log_to_driver=False,
+        object_store_memory=int(min(max(psutil.virtual_memory().available / 5, _OBJECTS[0]), _OBJECTS[1])),
+        _node_ip_address="127.0.0.1",
+        _temp_dir=str(folder),
+    )
+
+
+def num_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def node_resources() -> list[NodeResources]:
+    """Return the resources of each machine. Raise UserInputError where one has another version of this program."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    list_nodes: Any = ray.nodes  # has no types
+    nodes = [node for node in list_nodes() if node["Alive"]]
+    check: Any = ray.remote(num_cpus=0)(_version)
+    versions = [
+        check.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote()
+        for node in nodes
+    ]
+    for node, version in zip(nodes, versions, strict=True):
+        name = node["NodeManagerHostname"]
+        try:
+            installed = ray.get(version, timeout=_CHECK_SECONDS)
+        except Exception as error:
+            reason = truncate(" ".join(str(error).split())[-300:], 300)
+            message = _("weibo-tui does not run on {node} ({reason}). Install 'weibo-tui[ray]' {version} there.")
+            raise UserInputError(message.format(node=name, reason=reason, version=__version__)) from error
+        if installed != __version__:
+            message = _("{node} has weibo-tui {installed}, and this machine has {version}. Install the same version.")
+            raise UserInputError(message.format(node=name, installed=installed, version=__version__))
+    found = [node["Resources"] for node in nodes]
+    return [NodeResources(one.get("CPU", 0.0), one.get("GPU", 0.0), one.get("memory", 0.0)) for one in found]
+
+
+def _version() -> str:
+    from weibo_tui.version import __version__ as installed
+
+    return installed
