@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,9 +18,10 @@ from textual.widgets import Static
 
 from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.label_file_form import LabelingForm
+from weibo_tui.app.predict.ray_fields import default_folder
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import LabeledFile
-from weibo_tui.workbench import LabelingConfig, Workbench
+from weibo_tui.workbench import ClusterLabelingConfig, LabelingConfig, Workbench
 
 
 def form(pane: Pane) -> LabelingForm:
@@ -178,3 +180,61 @@ def test_stopped_labeling_is_resumed_and_errors_are_shown(
         assert len(labeling_cards(pane)) == 2
 
     play_predict(act)
+
+
+def test_form_for_ray_takes_several_files(furnished: Path, few: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "deeper").mkdir(parents=True)
+    for name in ("one.csv", "deeper/two.csv"):
+        shutil.copy(few, data / name)
+
+    async def act(pane: Pane) -> None:
+        form = await open_form(pane)
+        await pane.paste(f"{data}/**/*.csv")
+        await pane.press("enter")
+        await until(pane.pilot, lambda: "Only Ray labels several files." in drawn(pane.pilot))
+        assert not form._folder.display
+        form._fields["engine"].text = "ray"
+        await until(pane.pilot, lambda: form._folder.display)
+        assert not form._out.display
+        assert "Only Ray" not in drawn(pane.pilot)
+        assert form._folder.value == f"{data}.labeled"
+        # The first file is previewed, and no other.
+        await until(pane.pilot, lambda: [one.path.name for one in form.preview.readings] == ["two.csv"])
+        assert form.plan() == ClusterLabelingConfig((f"{data}/**/*.csv",), Path(f"{data}.labeled"), "mood")
+
+        form._source.value = f"{few} | s3://bucket/posts/*.parquet"
+        form._fields["address"].text, form._fields["workers"].text = "auto", "3"
+        form._fields["gpus_per_worker"].text = "0.5"
+        form._folder.value = str(tmp_path / "results")
+        await until(pane.pilot, lambda: [one.path for one in form.preview.readings] == [few])
+        plan = form.plan()
+        assert isinstance(plan, ClusterLabelingConfig)
+        assert plan.sources == (str(few), "s3://bucket/posts/*.parquet")
+        assert (plan.address, plan.workers, plan.gpus_per_worker) == ("auto", 3, 0.5)
+        assert plan.out == tmp_path / "results"
+
+        form._source.value = f"{data}/*.json"
+        await pane.press("ctrl+s")
+        await until(pane.pilot, lambda: "contains no tables" in " ".join(drawn(pane.pilot).split()))
+        form._source.value, form._folder.value = str(few), str(few)
+        await pane.press("ctrl+s")
+        await until(pane.pilot, lambda: f"{few} is not a folder" in " ".join(drawn(pane.pilot).split()))
+
+    play_predict(act)
+
+
+@pytest.mark.parametrize(
+    ("source", "folder"),
+    [
+        ("data/posts.csv", "data/posts.labeled"),
+        ("data/*.csv", "data.labeled"),
+        ("data/**/posts-*.csv", "data.labeled"),
+        ("data/2026.01", "data/2026.01.labeled"),
+        ("*.csv", "labeled"),
+        ("s3://bucket/posts", ""),
+        ("", ""),
+    ],
+)
+def test_default_folder_is_next_to_the_source(source: str, folder: str) -> None:
+    assert default_folder(source) == folder
