@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,12 +17,13 @@ from pane import Pane, play_predict
 from stage import drawn, until
 from textual.widgets import Static
 
+from weibo_tui.app.files.screen import FilesScreen
 from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.label_file_form import LabelingForm
 from weibo_tui.app.predict.ray_fields import default_folder
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import LabeledFile
-from weibo_tui.workbench import ClusterLabelingConfig, LabelingConfig, Workbench
+from weibo_tui.workbench import ClusterLabelingConfig, ClusterLabelingResult, LabelingConfig, Workbench
 
 
 def form(pane: Pane) -> LabelingForm:
@@ -220,6 +222,49 @@ def test_form_for_ray_takes_several_files(furnished: Path, few: Path, tmp_path: 
         form._source.value, form._folder.value = str(few), str(few)
         await pane.press("ctrl+s")
         await until(pane.pilot, lambda: f"{few} is not a folder" in " ".join(drawn(pane.pilot).split()))
+
+    play_predict(act)
+
+
+@pytest.mark.slow
+def test_files_are_labeled_on_ray_and_opened(furnished: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in range(2):
+        write_posts(data / f"posts{number}.csv", 40, seed=number)
+
+    async def label(pane: Pane) -> LabelingCard:
+        form = await open_form(pane)
+        form._fields["engine"].text = "ray"
+        form._fields["workers"].text = "1"
+        await pane.paste(f"{data}/*.csv")
+        await pane.press("enter")
+        count = len(labeling_cards(pane))
+        pane.type("ctrl+s")
+        await pane.see(lambda: len(labeling_cards(pane)) > count)
+        card = labeling_cards(pane)[-1]
+        await until(pane.pilot, lambda: not card.busy)
+        assert card.result is not None, card.failure
+        return card
+
+    async def act(pane: Pane) -> None:
+        card = await label(pane)
+        text = card_text(pane)
+        assert text.startswith(f"▤ {data}.labeled\n")
+        assert "80 rows" in text
+        await until(pane.pilot, lambda: card.entry)
+        assert isinstance(card.entry, LabeledFile)
+        assert (card.entry.out, card.entry.rows) == (Path(f"{data}.labeled"), 80)
+        again = await label(pane)
+        assert "80 done earlier" in card_text(pane)
+        assert isinstance(again.result, ClusterLabelingResult)
+        again.result = replace(again.result, failed_parts=("posts1.csv, rows 1–40: no memory",))
+        assert "1 part is not labeled: posts1.csv, rows 1–40: no memory. r tries it again." in card_text(pane)
+        await pane.press("escape", "enter")
+        screen = pane.app.main_screens["files"]
+        assert isinstance(screen, FilesScreen)
+        await until(pane.pilot, lambda: screen.view.display and screen.view.browser.total == 80)
+        assert "data.labeled: Parquet, 2 files, posts in review" in drawn(pane.pilot)
 
     play_predict(act)
 

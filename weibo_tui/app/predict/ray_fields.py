@@ -29,8 +29,8 @@ def engine_field() -> FieldSpec:
 def ray_fields() -> list[FieldSpec]:
     """Return the fields that only Ray needs."""
     about_address = N_("Address of a Ray cluster, like 10.0.0.5:6379, or auto (default: this machine alone).")
-    about_workers = N_("Number of classifiers (default: one for each GPU, otherwise for each core).")
-    about_gpus = N_("GPUs for each worker, or a share like 0.5 (default: 1 if there are GPUs).")
+    about_workers = N_("Classifiers (default: one for each GPU, otherwise for each core).")
+    about_gpus = N_("GPUs of each classifier, such as 1 or 0.5 (default: 1 if there are any).")
     number, share = whole_number(1, _MAX_WORKERS), decimal_number(0, _MAX_GPUS)
     return [
         FieldSpec("address", N_("Ray address"), about_address, parse=optional),
