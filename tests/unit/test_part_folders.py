@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tables
+from commands import Command
 
 from weibo_tui import UserInputError, Workbench, part_folders
 from weibo_tui.datasets.containers import expand
@@ -198,6 +199,13 @@ def test_removed_folder_still_has_its_rows(workbench: Workbench, folder: Path) -
     assert any("was removed" in warning for warning in file.info.warnings)
 
 
+def test_folder_without_parts_is_not_opened(workbench: Workbench, tmp_path: Path) -> None:
+    with pytest.raises(UserInputError, match="without Parquet files"):
+        files.opened(workbench, tmp_path)
+    with pytest.raises(UserInputError, match="File not found"):
+        files.opened(workbench, tmp_path / "none")
+
+
 def test_unfinished_folder_opens_with_warning(workbench: Workbench, folder: Path) -> None:
     parts.write_plan(folder, 9)
     file = files.opened(workbench, folder)
@@ -241,3 +249,15 @@ def test_folder_is_labeled_into_one_file(wb: Workbench, tmp_path: Path) -> None:
     assert None not in table["predicted"]
     with pytest.raises(UserInputError, match="Output is in the input folder"):
         LabelingConfig(folder, folder / "labeled.parquet")
+
+
+def test_commands_read_a_folder(wb: Workbench, folder: Path, command: Command) -> None:
+    summary = "results: Parquet, 7 files, posts in text, labels in label, 200 rows"
+    for name in ("audit", "compare"):
+        assert summary in command.ok(name, str(folder)).err, name
+    shown = command.ok("files", "show", str(folder), "--limit", "1")
+    assert shown.out.count("\n") == 2
+    assert "200 of 200 rows." in shown.err
+    assert "negative" in command.ok("estimate", str(folder)).out
+    parts.write_plan(folder, 8)
+    assert "This folder is not finished: 1 part is missing." in command.ok("estimate", str(folder)).err

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import filelock
 
 from weibo_tui.atomic import cannot_write
+from weibo_tui.datasets.detection import check_readable
 from weibo_tui.datasets.labeled_rows import FileOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -118,6 +119,8 @@ class FileCaches:
             if cache.stem == _name(info["fingerprint"], options):
                 return cache
         if is_removed:
+            with suppress(OSError, ValueError):
+                check_readable(path)  # a folder may be there that is no table
             raise UserInputError(_("File not found: {path}. Check the name.").format(path=path))
         return None
 
