@@ -20,7 +20,7 @@ from textual.widgets import Static
 from weibo_tui.app.files.screen import FilesScreen
 from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.label_file_form import LabelingForm
-from weibo_tui.app.predict.ray_fields import default_folder
+from weibo_tui.app.predict.ray_fields import default_folder, public_source
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import LabeledFile
 from weibo_tui.workbench import ClusterLabelingConfig, ClusterLabelingResult, LabelingConfig, Workbench
@@ -267,6 +267,18 @@ def test_files_are_labeled_on_ray_and_opened(furnished: Path, tmp_path: Path) ->
         assert "data.labeled: Parquet, 2 files, posts in review" in drawn(pane.pilot)
 
     play_predict(act)
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("s3://key:secret@bucket/a@b/*.csv?region=x&secret_key=y", "s3://bucket/a@b/*.csv"),
+        ("gs://bucket/posts", "gs://bucket/posts"),
+        ("data/what?.csv", "data/what?.csv"),
+    ],
+)
+def test_credentials_of_source_are_not_shown(source: str, shown: str) -> None:
+    assert public_source(source) == shown
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from weibo_tui.app.predict.card import (
     path_lines,
     rows_part,
 )
+from weibo_tui.app.predict.ray_fields import public_source
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.display_names import display_name
@@ -111,7 +112,7 @@ class LabelingCard(JobCard):
     @property
     def _source(self) -> str:
         if isinstance(self.config, ClusterLabelingConfig):
-            return join_list(self.config.sources)
+            return join_list(map(public_source, self.config.sources))
         return str(self.config.source)
 
     @property

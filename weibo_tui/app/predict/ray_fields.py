@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,6 +47,11 @@ def split_sources(text: str) -> tuple[str, ...]:
     return tuple(
         str(as_path(part)) if not _is_url(part) else part for part in map(str.strip, text.split(SEPARATOR)) if part
     )
+
+
+def public_source(source: str) -> str:
+    """Return a source without the credentials and options that a URL may have."""
+    return re.sub("//[^/@]*@", "//", source.partition("?")[0]) if _is_url(source) else source
 
 
 def first_file(sources: Sequence[str]) -> Path | None:
