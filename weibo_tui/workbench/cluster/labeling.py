@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -103,8 +104,8 @@ def _run_child(
         finally:
             _stop(process)
         if result is None:
-            message = _("Ray ended unexpectedly ({reason}). Its messages are in {path}.")
-            raise WeiboTuiError(message.format(reason=_last_line(log, start), path=log_path))
+            message = _("Ray ended unexpectedly ({reason}). Its messages are in {path}. Start the labeling again.")
+            raise WeiboTuiError(message.format(reason=_reason(process, log, start), path=log_path))
         return result
 
 
@@ -120,9 +121,12 @@ def _open_log(path: Path) -> IO[bytes]:
     return log
 
 
-def _last_line(log: IO[bytes], start: int) -> str:
+def _reason(process: subprocess.Popen[bytes], log: IO[bytes], start: int) -> str:
+    """Return the signal that ended the child, or the last line that it has written since `start`."""
+    if process.returncode < 0:
+        return signal.strsignal(-process.returncode) or str(-process.returncode)
     log.seek(start)
-    lines = log.read().decode("utf-8", "replace").split("\n")
+    lines = log.read().decode("utf-8", "replace").splitlines()
     return truncate(next((line.strip() for line in reversed(lines) if line.strip()), _("no message")), 300)
 
 
@@ -178,9 +182,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     with suppress(OSError):
         process.stdin.close()
     try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
     finally:  # also at a second Ctrl-C
         process.kill()
         process.wait()
+        process.stdout.close()

@@ -100,9 +100,8 @@ def _start(folder: Path) -> None:
 
 def num_cores() -> int:
     """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    get_affinity = getattr(os, "sched_getaffinity", None)  # of Linux
+    return len(get_affinity(0)) if get_affinity is not None else os.cpu_count() or 1
 
 
 def live_nodes() -> list[NodeResources]:
