@@ -169,8 +169,8 @@ def _follow(
 
 
 def _read_lines(stream: IO[bytes], lines: Queue[bytes]) -> None:
-    """Put each line into the queue, and an empty one at the end."""
-    with suppress(ValueError):  # the stream is closed, because the work was stopped
+    """Put each line into the queue, and an empty one at the end, which is that of the child. Close the stream."""
+    with stream:
         for line in stream:
             lines.put(line)
     lines.put(b"")
