@@ -39,11 +39,14 @@ def check_output(path: Path, overwrite: bool = False, inputs: Iterable[Path] = (
     """Raise UserInputError unless an output file can be written to `path`.
 
     The path must be free, or a regular file that may be overwritten. It must not be one of `inputs` under any name: a
-    link, a hard link, or another spelling."""
+    link, a hard link, or another spelling. It must not be in a folder that is one of them either."""
     for source in inputs:
         if is_same(path, source):
             message = _("Output and input are the same file: {path}. Choose another output file.")
             raise UserInputError(message.format(path=path))
+        if is_same(path.parent, source):
+            message = _("Output is in the input folder {path}. Choose another output file.")
+            raise UserInputError(message.format(path=source))
     if _is_file(path) and not overwrite:
         raise file_exists(path)
 

@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import files as labeled_files
 import made_up
+import parts
 import pytest
 from browsing import FILE, keep
 from stage import app_of, drawn, message_line, play, press, see, until
@@ -147,6 +149,23 @@ def test_file_is_opened_by_its_path(labeled: Path) -> None:
         await files.press("enter")
         await files.opened()
         assert files.row.number == 1
+
+    play_files(None, act)
+
+
+def test_folder_of_parts_opens_as_one_table(tmp_path: Path) -> None:
+    folder = parts.split(tmp_path / "results", labeled_files.rows(300), 4)
+    parts.write_plan(folder, 6)
+
+    async def act(files: Files) -> None:
+        await files.press("o")
+        await files.until_dialog(PathDialog)
+        files.app.screen.query_one(Input).value = str(folder)
+        await press(files.pilot, "enter")
+        await files.opened()
+        assert "of 300" in files.where
+        await until(files.pilot, lambda: "This folder is not finished: 2 parts are missing." in files.text)
+        assert "results: Parquet, 4 files, unfinished (2 parts missing), posts in text" in files.text
 
     play_files(None, act)
 

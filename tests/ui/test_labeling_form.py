@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,11 +17,13 @@ from pane import Pane, play_predict
 from stage import drawn, until
 from textual.widgets import Static
 
+from weibo_tui.app.files.screen import FilesScreen
 from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.label_file_form import LabelingForm
+from weibo_tui.app.predict.ray_fields import default_folder, public_source
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import LabeledFile
-from weibo_tui.workbench import LabelingConfig, Workbench
+from weibo_tui.workbench import ClusterLabelingConfig, ClusterLabelingResult, LabelingConfig, Workbench
 
 
 def form(pane: Pane) -> LabelingForm:
@@ -178,3 +182,116 @@ def test_stopped_labeling_is_resumed_and_errors_are_shown(
         assert len(labeling_cards(pane)) == 2
 
     play_predict(act)
+
+
+def test_form_for_ray_takes_several_files(furnished: Path, few: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "deeper").mkdir(parents=True)
+    for name in ("one.csv", "deeper/two.csv"):
+        shutil.copy(few, data / name)
+
+    async def act(pane: Pane) -> None:
+        form = await open_form(pane)
+        await pane.paste(f"{data}/**/*.csv")
+        await pane.press("enter")
+        await until(pane.pilot, lambda: "Only Ray labels several files." in drawn(pane.pilot))
+        assert not form._folder.display
+        form._fields["engine"].text = "ray"
+        await until(pane.pilot, lambda: form._folder.display)
+        assert not form._out.display
+        assert "Only Ray" not in drawn(pane.pilot)
+        assert form._folder.value == f"{data}.labeled"
+        # The first file is previewed, and no other.
+        await until(pane.pilot, lambda: [one.path.name for one in form.preview.readings] == ["two.csv"])
+        assert form.plan() == ClusterLabelingConfig((f"{data}/**/*.csv",), Path(f"{data}.labeled"), "mood")
+
+        form._source.value = f"{few} | s3://bucket/posts/*.parquet"
+        form._fields["address"].text, form._fields["workers"].text = "auto", "3"
+        form._fields["gpus_per_worker"].text = "0.5"
+        form._folder.value = str(tmp_path / "results")
+        await until(pane.pilot, lambda: [one.path for one in form.preview.readings] == [few])
+        plan = form.plan()
+        assert isinstance(plan, ClusterLabelingConfig)
+        assert plan.sources == (str(few), "s3://bucket/posts/*.parquet")
+        assert (plan.address, plan.workers, plan.gpus_per_worker) == ("auto", 3, 0.5)
+        assert plan.out == tmp_path / "results"
+
+        form._source.value = f"{data}/*.json"
+        await pane.press("ctrl+s")
+        await until(pane.pilot, lambda: "contains no tables" in " ".join(drawn(pane.pilot).split()))
+        form._source.value, form._folder.value = str(few), str(few)
+        await pane.press("ctrl+s")
+        await until(pane.pilot, lambda: f"{few} is not a folder" in " ".join(drawn(pane.pilot).split()))
+
+    play_predict(act)
+
+
+@pytest.mark.slow
+def test_files_are_labeled_on_ray_and_opened(furnished: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in range(2):
+        write_posts(data / f"posts{number}.csv", 40, seed=number)
+
+    async def label(pane: Pane) -> LabelingCard:
+        form = await open_form(pane)
+        form._fields["engine"].text = "ray"
+        form._fields["workers"].text = "1"
+        await pane.paste(f"{data}/*.csv")
+        await pane.press("enter")
+        count = len(labeling_cards(pane))
+        pane.type("ctrl+s")
+        await pane.see(lambda: len(labeling_cards(pane)) > count)
+        card = labeling_cards(pane)[-1]
+        await until(pane.pilot, lambda: not card.busy)
+        assert card.result is not None, card.failure
+        return card
+
+    async def act(pane: Pane) -> None:
+        card = await label(pane)
+        text = card_text(pane)
+        assert text.startswith(f"▤ {data}.labeled\n")
+        assert "80 rows" in text
+        await until(pane.pilot, lambda: card.entry)
+        assert isinstance(card.entry, LabeledFile)
+        assert (card.entry.out, card.entry.rows) == (Path(f"{data}.labeled"), 80)
+        again = await label(pane)
+        assert "80 done earlier" in card_text(pane)
+        assert isinstance(again.result, ClusterLabelingResult)
+        again.result = replace(again.result, failed_parts=("posts1.csv, rows 1–40: no memory",))
+        assert "1 part is not labeled: posts1.csv, rows 1–40: no memory. r tries it again." in card_text(pane)
+        await pane.press("escape", "enter")
+        screen = pane.app.main_screens["files"]
+        assert isinstance(screen, FilesScreen)
+        await until(pane.pilot, lambda: screen.view.display and screen.view.browser.total == 80)
+        assert "data.labeled: Parquet, 2 files, posts in review" in drawn(pane.pilot)
+
+    play_predict(act)
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("s3://key:secret@bucket/a@b/*.csv?region=x&secret_key=y", "s3://bucket/a@b/*.csv"),
+        ("gs://bucket/posts", "gs://bucket/posts"),
+        ("data/what?.csv", "data/what?.csv"),
+    ],
+)
+def test_credentials_of_source_are_not_shown(source: str, shown: str) -> None:
+    assert public_source(source) == shown
+
+
+@pytest.mark.parametrize(
+    ("source", "folder"),
+    [
+        ("data/posts.csv", "data/posts.labeled"),
+        ("data/*.csv", "data.labeled"),
+        ("data/**/posts-*.csv", "data.labeled"),
+        ("data/2026.01", "data/2026.01.labeled"),
+        ("*.csv", "labeled"),
+        ("s3://bucket/posts", ""),
+        ("", ""),
+    ],
+)
+def test_default_folder_is_next_to_the_source(source: str, folder: str) -> None:
+    assert default_folder(source) == folder

@@ -314,3 +314,20 @@ def test_path_input_folders_are_accepted_if_allowed() -> None:
         assert line.chosen == [Path("data")]
 
     play(scene, folders=True)
+
+
+def test_path_input_folder_of_parts_is_a_table(folder: Path) -> None:
+    (folder / "results").mkdir()
+    (folder / "results" / "part-0.parquet").touch()
+
+    async def scene(line: Line) -> None:
+        await line.type("results")
+        await line.press("enter")
+        assert line.chosen == [Path("results")]
+        await line.type("/")
+        await line.press("down", "enter")  # the first choice in the list is the folder itself
+        assert line.chosen == [Path("results"), Path("results")]
+        await line.press("down", "down", "enter")
+        assert line.chosen[-1] == Path("results/part-0.parquet")
+
+    play(scene)

@@ -194,6 +194,9 @@ def test_small_and_odd_files_have_a_report(command: Command, tmp_path: Path) -> 
     assert "No term is clearly more frequent" in texts(three)
     assert "unreadable" not in texts([row | {"created_at": "?"} for row in three], "--date-column", "created_at")
     assert "2023-02-11" in texts([row | {"created_at": "2023-02-11"} for row in three])
+    assert "2023-02-11" in texts(
+        [row | {"created_at": day} for row, day in zip(three, ("2023-02-11", "", "2023-02-12"), strict=True)]
+    )
     assert "The model alone counts 100.0%." in texts([row | {"label": "1"} for row in three])
     many = [{"text": f"第{at}条", "predicted": f"mood{at % 9}", "label": f"mood{at % 8}"} for at in range(90)]
     assert "mood8" in texts(many)

@@ -76,8 +76,7 @@ class BaseApp(TextualApp, inherit_bindings=False):
         self.records = WorkerThread("records", home)
         self.explanations = Explanations(self.engine)
         self._home = home
-        self._hub: WorkerThread | None = None
-        self._reports: WorkerThread | None = None
+        self._other_threads: dict[str, WorkerThread] = {}
         self._terminal_title = ""
         self.jobs: list[Job] = []
         """Jobs that are not over."""
@@ -87,24 +86,29 @@ class BaseApp(TextualApp, inherit_bindings=False):
 
     @property
     def hub(self) -> WorkerThread:
-        """The thread for downloads and conversions, started when it is first needed."""
-        if self._hub is None:
-            self._hub = WorkerThread("hub", self._home)
-            self._hub.start()
-        return self._hub
+        """The thread for downloads and conversions."""
+        return self._started("hub")
 
     @property
     def reports(self) -> WorkerThread:
-        """The thread that reads whole files for figures, started when it is first needed."""
-        if self._reports is None:
-            self._reports = WorkerThread("reports", self._home)
-            self._reports.start()
-        return self._reports
+        """The thread that reads whole files for figures."""
+        return self._started("reports")
+
+    @property
+    def cluster(self) -> WorkerThread:
+        """The thread that waits for Ray."""
+        return self._started("cluster")
+
+    def _started(self, name: str) -> WorkerThread:
+        """Return a thread, which is started when it is first needed."""
+        if name not in self._other_threads:
+            self._other_threads[name] = WorkerThread(name, self._home)
+            self._other_threads[name].start()
+        return self._other_threads[name]
 
     @property
     def _threads(self) -> list[WorkerThread]:
-        threads = (self.engine, self.records, self._hub, self._reports)
-        return [thread for thread in threads if thread is not None]
+        return [self.engine, self.records, *self._other_threads.values()]
 
     def wake_workers(self) -> None:
         """Make the threads see at once that a job was paused, resumed or stopped."""

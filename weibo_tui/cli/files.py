@@ -58,7 +58,12 @@ _FINGERPRINT = 12  # characters that are shown
 _ROWS = _("Rows")
 _CANNOT_TELL = "cannot tell"
 
-File = Annotated[str, typer.Argument(metavar="FILE", help=_("Labeled file, or the start of its ID in the list."))]
+File = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE", help=_("Labeled file or folder of Parquet files, or the start of its ID in the list.")
+    ),
+]
 
 
 def _flag(names: str, help_text: str) -> Any:

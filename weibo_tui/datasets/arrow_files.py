@@ -1,16 +1,21 @@
-"""Batches of Parquet and Arrow files, in the types of the files."""
+"""Batches of Parquet and Arrow files, in the types of the files, and of folders of Parquet parts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weibo_tui.datasets.arrow_schemas import conform, merge_schemas
+from weibo_tui.datasets.containers import DataFile
 from weibo_tui.datasets.tables import FORMAT_NAMES, MAX_RECORD, Table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.part_folders import TableState, table_state
 from weibo_tui.text.terminal import truncate
 
 if TYPE_CHECKING:
@@ -31,7 +36,21 @@ def to_python(table: Table, values: pa.RecordBatch | pa.Array) -> list[Any]:
 
 
 def read_batches(table: Table) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a Parquet or Arrow file, BATCH at a time, or fewer where their texts are long."""
+    """Yield the rows of a Parquet or Arrow file, BATCH at a time, or fewer where their texts are long.
+
+    Those of a folder are in the order of its parts, and in the types of `read_schema`."""
+    if not table.parts:
+        yield from _read_file(table)
+        return
+    schema = read_schema(table)[0]
+    for part in _part_tables(table):
+        for batch in _read_file(part):
+            with _user_errors(part):
+                conformed = conform(batch, schema)
+            yield conformed
+
+
+def _read_file(table: Table) -> Iterator[pa.RecordBatch]:
     if table.format == "feather":
         with open_feather(table) as reader:
             for number in range(reader.num_record_batches):
@@ -55,7 +74,31 @@ def read_batches(table: Table) -> Iterator[pa.RecordBatch]:
 
 
 def read_schema(table: Table) -> tuple[pa.Schema, int]:
-    """Return the schema of a Parquet or Arrow file, and the number of its rows."""
+    """Return the schema of a Parquet or Arrow file, and the number of its rows; of a folder, those of all parts."""
+    if not table.parts:
+        return _read_file_schema(table)
+    with _user_errors(table):
+        states = tuple(map(table_state, table.parts))
+    return _read_folder_schema(table, states)
+
+
+@lru_cache(4)  # each pass needs the schema first, and a folder may have ten thousand parts
+def _read_folder_schema(table: Table, _states: tuple[TableState, ...]) -> tuple[pa.Schema, int]:
+    """Return the schema of all parts while they are in these states, and the number of their rows."""
+    schemas: dict[pa.Schema, None] = {}
+    total = 0
+    for part in _part_tables(table):
+        schema, rows = _read_file_schema(part)
+        schemas[schema.remove_metadata()] = None
+        total += rows
+    return merge_schemas(schemas), total
+
+
+def _part_tables(table: Table) -> Iterator[Table]:
+    return (replace(table, data=DataFile(part), parts=()) for part in table.parts)
+
+
+def _read_file_schema(table: Table) -> tuple[pa.Schema, int]:
     if table.format == "parquet":
         with open_parquet(table) as file:
             return file.schema_arrow, int(file.metadata.num_rows)
@@ -120,14 +163,21 @@ def open_feather(table: Table) -> Iterator[Any]:
 
 @contextmanager
 def _open(table: Table) -> Iterator[Any]:
-    import pyarrow as pa
-
-    try:
+    with _user_errors(table):
         if not table.data.container:
             yield table.path
             return
         with table.data.open_seekable() as file:
             yield file
+
+
+@contextmanager
+def _user_errors(table: Table) -> Iterator[None]:
+    """Raise UserInputError in place of an error about the content of a file."""
+    import pyarrow as pa
+
+    try:
+        yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(table, error) from error
 

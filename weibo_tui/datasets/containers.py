@@ -9,6 +9,7 @@ import glob
 import gzip
 import lzma
 import os
+import re
 import tempfile
 import zipfile
 import zlib
@@ -21,6 +22,7 @@ from typing import IO, Any, Literal
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, join_names
 from weibo_tui.locale import gettext as _
+from weibo_tui.part_folders import is_part, list_parts
 
 Container = Literal["", "gz", "xz", "zip"]
 
@@ -32,6 +34,9 @@ SUFFIXES = (
 
 MAX_UNPACKED = 2**32
 """Bytes of a compressed Excel, Parquet or Arrow file, which is unpacked before it is read."""
+
+_PART = re.compile(r"part[-.]", re.IGNORECASE)
+"""The start of the names of parts, as Ray, Spark, Dask and others write them."""
 
 _MAX_IN_MEMORY = 2**24
 _HEAD = 512
@@ -126,13 +131,13 @@ class DataFile:
 def expand(paths: Iterable[Path], say: Callable[[str], object] = lambda _message: None) -> list[Path]:
     """Return the files that are meant: those of a folder, and those that match a pattern such as `*.csv`.
 
-    `say` gets a sentence about what else is in a folder. Windows leaves patterns to the program. Raise UserInputError
-    where there is no file.
+    A folder of parts is itself a table. `say` gets a sentence about what else is in another folder. Windows leaves
+    patterns to the program. Raise UserInputError where there is no file.
     """
     files: list[Path] = []
     for path in paths:
         found = [path]
-        if path.is_dir():
+        if path.is_dir() and not is_part_folder(path):
             found = list_folder(path, say)
             if not found:
                 raise UserInputError(_("{path} contains no tables of posts.").format(path=path))
@@ -155,10 +160,26 @@ def list_folder(folder: Path, say: Callable[[str], object], *, with_folders: boo
         for path in inside
         if (path.is_file() and path.suffix.lower() in SUFFIXES) or (with_folders and path.is_dir())
     ]
-    if found and (others := [f"{path.name}/" if path.is_dir() else path.name for path in inside if path not in found]):
+    others = sorted(set(inside).difference(found))
+    if found and others:
+        names = [f"{path.name}/" if path.is_dir() else path.name for path in others]
         message = _("{path}: left out, because they are no tables: {names}.")
-        say(message.format(path=folder, names=join_names(others, _MAX_NAMES)))
+        say(message.format(path=folder, names=join_names(names, _MAX_NAMES)))
     return found
+
+
+def is_part_folder(folder: Path) -> bool:
+    """Return True for a folder that must be one table: all tables in it are Parquet files with the names of parts.
+
+    Parquet files with other names may be one table too, or several of different kinds."""
+    parts = list_parts(folder)
+    return bool(parts) and all(_PART.match(part.name) for part in parts) and not find_other_tables(folder)
+
+
+def find_other_tables(folder: Path) -> list[str]:
+    """Return the names of what is in a folder next to its Parquet parts: tables of other formats, and folders."""
+    inside = list_folder(folder, lambda _message: None, with_folders=True)
+    return [path.name for path in inside if path.is_dir() or not (is_part(path.name) or path.name.startswith("_"))]
 
 
 def open_container(path: Path) -> DataFile:

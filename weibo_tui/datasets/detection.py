@@ -11,7 +11,7 @@ from typing import Any
 
 from weibo_tui.datasets.arrow_files import read_batches, read_schema, to_python
 from weibo_tui.datasets.columns import find_role
-from weibo_tui.datasets.containers import DataFile, open_container
+from weibo_tui.datasets.containers import DataFile, find_other_tables, open_container
 from weibo_tui.datasets.dialects import (
     SAMPLE,
     Sample,
@@ -31,17 +31,21 @@ from weibo_tui.datasets.tables import MAX_COLUMNS, Columns, Dialect, EmptyTableE
 from weibo_tui.datasets.workbooks import empty_sheet_error, find_sheet, read_sheet
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_names
+from weibo_tui.part_folders import count_missing_parts, list_parts
 from weibo_tui.text.terminal import truncate
 
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _MAX_SCANNED = 2**23  # characters
 _MAX_NAME = 20  # characters
+_MAX_OTHERS = 5  # names in a message
 _SAMPLE_ROWS = 1000  # that tell the columns
 
 
 def check_readable(path: Path) -> None:
     if path.is_dir():
-        raise UserInputError(_("{path} is a folder. Give a file.").format(path=path))
+        _check_folder(path)
+        return
     if not path.exists():
         raise UserInputError(_("File not found: {path}. Check the name.").format(path=path))
     if not path.is_file():
@@ -49,6 +53,16 @@ def check_readable(path: Path) -> None:
         raise UserInputError(message.format(path=path))
     if path.stat().st_size == 0:
         raise EmptyTableError(_("{path} is empty.").format(path=path))
+
+
+def _check_folder(path: Path) -> None:
+    """Raise UserInputError for a folder that is no table of Parquet parts."""
+    if not list_parts(path):
+        message = _("{path} is a folder without Parquet files. Give a file, or a folder of Parquet files.")
+        raise UserInputError(message.format(path=path))
+    if others := find_other_tables(path):
+        message = _("{path} contains not only Parquet files: {names}. Give a file, or a folder of Parquet files.")
+        raise UserInputError(message.format(path=path, names=join_names(others, _MAX_OTHERS)))
 
 
 def check_number_of_columns(path: Path, columns: Collection[str]) -> None:
@@ -60,17 +74,7 @@ def check_number_of_columns(path: Path, columns: Collection[str]) -> None:
 
 def detect_table(path: Path, columns: Columns) -> tuple[Table, Mapping[str, Sequence[Any]]]:
     """Return how a file is written, and the first cells of each column. Raise UserInputError for one without rows."""
-    data = open_container(path)
-    with data.open() as file:
-        head = file.read(8)
-    if head[:4] == b"PAR1" or (data.suffix in (".parquet", ".pq") and not head.isascii()):
-        table = Table(data, "parquet")
-    elif head[:6] == b"ARROW1":
-        table = Table(data, "feather")
-    elif head[:4] == b"PK\x03\x04":
-        table = _detect_sheet(data, columns)
-    else:
-        table = _detect_text(data, columns)
+    table = _detect_folder(path) if path.is_dir() else _detect_file(path, columns)
     if columns.sheet is not None and table.format != "xlsx":
         raise UserInputError(_("{path} has no sheets. Leave --sheet out.").format(path=path))
     report = Report()
@@ -82,6 +86,23 @@ def detect_table(path: Path, columns: Columns) -> tuple[Table, Mapping[str, Sequ
     if table.format in ("json", "jsonl") and all(map(str.isdecimal, sample)):  # lists without a header
         table = replace(table, layout=Layout(tuple(sample)))
     return table, sample
+
+
+def _detect_folder(path: Path) -> Table:
+    return Table(DataFile(path), "parquet", parts=tuple(list_parts(path)), missing_parts=count_missing_parts(path))
+
+
+def _detect_file(path: Path, columns: Columns) -> Table:
+    data = open_container(path)
+    with data.open() as file:
+        head = file.read(8)
+    if head[:4] == b"PAR1" or (data.suffix in (".parquet", ".pq") and not head.isascii()):
+        return Table(data, "parquet")
+    if head[:6] == b"ARROW1":
+        return Table(data, "feather")
+    if head[:4] == b"PK\x03\x04":
+        return _detect_sheet(data, columns)
+    return _detect_text(data, columns)
 
 
 def _detect_text(data: DataFile, columns: Columns) -> Table:

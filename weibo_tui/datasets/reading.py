@@ -109,7 +109,7 @@ class PostTable:
 
         `content` says what is read in place of posts.
         """
-        parts = [FORMAT_NAMES[self.format]]
+        parts = [FORMAT_NAMES[self.format], *_counts_of_parts(self.table)]
         if (self.table.is_grid and self.format != "xlsx") or self.format in ("json", "jsonl"):
             parts.append(re.sub("-[BL]E$", "", self.table.encoding.codec.upper()))
         if self.table.sheet:
@@ -137,6 +137,17 @@ class PostTable:
             parts.append(_("other labels in {columns}").format(columns=join_names(self.other_labels)))
         line = f"{self.path.name}: {join_list([*parts, *_counts(self.table.layout, report)])}"
         return " ".join(line.splitlines())  # names may have line ends
+
+
+def _counts_of_parts(table: Table) -> Iterator[str]:
+    if table.parts:
+        number = len(table.parts)
+        yield ngettext("{number:,} file", "{number:,} files", number).format(number=number)
+    if table.missing_parts:
+        number = table.missing_parts
+        yield ngettext("unfinished ({number:,} part missing)", "unfinished ({number:,} parts missing)", number).format(
+            number=number
+        )
 
 
 def _counts(layout: Layout, report: Report | None) -> Iterator[str]:

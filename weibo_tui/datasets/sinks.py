@@ -61,7 +61,11 @@ Write: TypeAlias = Callable[[Mapping[str, Any]], None]
 
 
 def default_output(source: Path) -> Path:
-    """Return the path of a labeled copy next to the source, in its format if that can be written."""
+    """Return the path of a labeled copy next to the source, in its format if that can be written.
+
+    That of a folder of Parquet parts is a single Parquet file."""
+    if source.is_dir():
+        return source.with_name(f"{source.name}.labeled.parquet")
     plain = source.with_suffix("") if source.suffix.lower() in (".gz", ".xz", ".zip") else source
     suffix = {".json": ".jsonl"}.get(plain.suffix.lower(), plain.suffix)
     return plain.with_name(f"{plain.stem}.labeled{suffix if suffix.lower() in OUTPUT_SUFFIXES else '.csv'}")

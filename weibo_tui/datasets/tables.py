@@ -93,7 +93,10 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file of records, and how it is written."""
+    """A file of records, and how it is written.
+
+    `parts` are the Parquet files of a folder that is read as one table, and `missing_parts` those that are still to be
+    written."""
 
     data: DataFile
     format: Format
@@ -102,6 +105,8 @@ class Table:
     layout: Layout = Layout()
     sheet: str = ""
     num_sheets: int = 1
+    parts: tuple[Path, ...] = ()
+    missing_parts: int = 0
 
     @property
     def path(self) -> Path:

@@ -69,7 +69,8 @@ def output_format(source: PostTable, out: Path) -> OutputFormat:
     Without a suffix, or with that of the source, it is the format of the source.
     """
     suffix = out.suffix.lower()
-    if suffix in ("", source.path.suffix.lower()) and source.format in get_args(OutputFormat):
+    own = "" if source.table.parts else source.path.suffix.lower()  # a folder may have any name
+    if suffix in ("", own) and source.format in get_args(OutputFormat):
         return source.format  # type: ignore[return-value]  # one of these
     return format_of_suffix(out)
 

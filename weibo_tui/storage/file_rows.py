@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weibo_tui.atomic import cannot_write
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.part_folders import table_state
 from weibo_tui.storage.codec import pack, unpack
 from weibo_tui.storage.database import BUSY_TIMEOUT, Database, translate_sqlite_errors
 from weibo_tui.storage.search import MAX_SEARCH_LENGTH, fold, phrase, words
@@ -328,15 +329,14 @@ def read_cache_info(path: Path) -> tuple[dict[str, Any], bool] | None:
 
 
 def is_unchanged(path: Path, info: Mapping[str, Any]) -> bool:
-    """Return whether a file has the size and the time of change that are among the facts of a cache."""
+    """Return whether a table has the size and the time of change that are among the facts of a cache."""
     facts = source_facts(path)
     return all(facts[name] == info[name] for name in ("size", "modified"))
 
 
 def source_facts(path: Path) -> dict[str, Any]:
     """Return the facts by which a file at a path is recognized as the one that was read."""
-    status = path.stat()
-    return {"path": str(path.absolute()), "size": status.st_size, "modified": status.st_mtime_ns}
+    return {"path": str(path.absolute()), **table_state(path)._asdict()}
 
 
 def set_cache_source(cache: Path, facts: Mapping[str, Any]) -> None:

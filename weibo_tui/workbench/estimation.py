@@ -26,6 +26,7 @@ from weibo_tui.engine.estimation import (
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_names, ngettext
+from weibo_tui.part_folders import warn_of_missing_parts
 from weibo_tui.workbench.config import EstimationConfig
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class EstimationResult:
     """The last event of an estimation: an estimate for each label in the whole file, then in each window.
 
     `by` is what the windows are by, and `unassigned` the number of rows in none. `left_out` and `labels_read_as` are
-    those of `AnsweredTable`. `warnings` say why the human labels may be no random sample.
+    those of `AnsweredTable`. `warnings` say why the human labels may be no random sample, or that rows are missing.
     """
 
     path: Path
@@ -137,7 +138,7 @@ def estimate_table(table: AnsweredTable, label: str | None, by: str | None) -> E
         unassigned=0 if by is None else sum(table.windows.get(None, {}).values()),
         left_out=table.left_out,
         labels_read_as=table.labels_read_as,
-        warnings=tuple(_sample_warnings(table)),
+        warnings=(*warn_of_missing_parts(table.path), *_sample_warnings(table)),
     )
 
 

@@ -14,10 +14,12 @@ from typing import Any, Literal
 
 import filelock
 
-from weibo_tui.atomic import cannot_write, sha256
+from weibo_tui.atomic import cannot_write
+from weibo_tui.datasets.detection import check_readable
 from weibo_tui.datasets.labeled_rows import FileOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.part_folders import table_exists, table_sha256
 from weibo_tui.progress import Progress
 from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.file_rows import (
@@ -89,7 +91,7 @@ class FileCaches:
         cache = self._find(path, options)
         if cache is None:
             facts = source_facts(path)
-            fingerprint = sha256(path)
+            fingerprint = table_sha256(path)
             cache = self.folder / f"{_name(fingerprint, options)}{SUFFIX}"
             yield from self._make(path, options, facts | {"fingerprint": fingerprint}, cache)
         with suppress(OSError):
@@ -109,7 +111,7 @@ class FileCaches:
 
         Raise UserInputError for a file that was removed and has no cache.
         """
-        is_removed = not is_file(path)
+        is_removed = not table_exists(path)
         for cache in self._caches():
             info, is_ready = read_cache_info(cache) or ({}, False)
             if not is_ready or Path(info["path"]) != path or not (is_removed or is_unchanged(path, info)):
@@ -117,6 +119,8 @@ class FileCaches:
             if cache.stem == _name(info["fingerprint"], options):
                 return cache
         if is_removed:
+            with suppress(OSError, ValueError):
+                check_readable(path)  # a folder may be there that is no table
             raise UserInputError(_("File not found: {path}. Check the name.").format(path=path))
         return None
 
@@ -188,14 +192,6 @@ def _acquire(lock: filelock.BaseFileLock, cache: Path) -> bool:
     except OSError as error:
         raise cannot_write(cache, error) from error
     return True
-
-
-def is_file(path: Path) -> bool:
-    """Return whether a file exists, False for a path that no file system takes."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def _name(fingerprint: str, options: FileOptions) -> str:

@@ -25,6 +25,7 @@ from weibo_tui.datasets.tables import Report
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import language_tag
+from weibo_tui.part_folders import warn_of_missing_parts
 from weibo_tui.progress import Progress
 from weibo_tui.storage import row_filters
 from weibo_tui.storage.column_index import ColumnIndexer
@@ -90,7 +91,7 @@ class FileIndexing:
             "roles": self._table.roles,
             "probabilities": dict(self._table.probabilities),
             "labels": [],
-            "warnings": [],
+            "warnings": list(warn_of_missing_parts(path)),
         }
 
     def run(self) -> Generator[Progress, None, None]:

@@ -8,12 +8,12 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
-from weibo_tui.atomic import sha256
 from weibo_tui.datasets.answers import SampledAnswers
 from weibo_tui.datasets.labeled_rows import DETECTED, FileOptions
 from weibo_tui.datasets.writing import format_of_suffix
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.part_folders import table_exists, table_sha256
 from weibo_tui.progress import Progress
 from weibo_tui.storage.entries import FILE_SOURCE, HistoryFilter, LabeledFile
 from weibo_tui.storage.file_rows import FileRows
@@ -21,7 +21,7 @@ from weibo_tui.storage.row_filters import ALL_ROWS, FILE_ORDER, RowFilter, RowOr
 from weibo_tui.workbench import blocking, frames
 from weibo_tui.workbench.comparison_result import ComparedPost, ComparisonResult
 from weibo_tui.workbench.core import Events, WorkbenchCore
-from weibo_tui.workbench.file_caches import FileCaches, FileState, ListedFile, is_file
+from weibo_tui.workbench.file_caches import FileCaches, FileState, ListedFile
 from weibo_tui.workbench.file_export import ExportedFile
 from weibo_tui.workbench.opened_file import OpenedFile
 
@@ -66,7 +66,7 @@ class FileMethods(WorkbenchCore):
         }
         for entry in entries:
             if entry.out not in files:
-                state: FileState = "not opened" if is_file(entry.out) else "removed"
+                state: FileState = "not opened" if table_exists(entry.out) else "removed"
                 files[entry.out] = ListedFile(
                     entry.out, state, entry.rows, entry.counts, 0, entry.adapter, entry.created_at
                 )
@@ -263,4 +263,4 @@ def _labels(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _has_fingerprint(path: Path, fingerprints: Collection[str]) -> bool:
-    return bool(fingerprints) and is_file(path) and sha256(path) in fingerprints
+    return bool(fingerprints) and table_exists(path) and table_sha256(path) in fingerprints

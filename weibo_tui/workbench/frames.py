@@ -60,6 +60,16 @@ def labeled_files(data: LabeledData) -> Iterator[tuple[Path, ...]]:
 
 
 @contextmanager
+def labeled_table(data: FileName | pd.DataFrame) -> Iterator[Path]:
+    """Give the file of a single table during the block, or its folder of Parquet parts."""
+    if not is_frame(data) and (folder := to_path(data)).is_dir():
+        yield folder
+    else:
+        with labeled_files(data) as (path, *_others):
+            yield path
+
+
+@contextmanager
 def labeled_texts(texts: Iterable[str], labels: Iterable[object]) -> Iterator[tuple[Path, ...]]:
     """Give a temporary file of posts and labels during the block."""
     posts, values = list(texts), list(labels)

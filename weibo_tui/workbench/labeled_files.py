@@ -67,7 +67,7 @@ class LabeledFileMethods(FileMethods):
         [('positive', 25, 100, 0.4, 0.31)]
         """
         columns = Columns(label=label_column, encoding=encoding)
-        with frames.labeled_files(data) as (path, *_others):
+        with frames.labeled_table(data) as path:
             config = EstimationConfig(path, label, by, columns, predicted_column, date_column, collected, map)
             result = blocking.run(self.iter_estimate(config), EstimationResult, progress)
         for warning in result.warnings:

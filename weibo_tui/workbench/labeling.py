@@ -20,6 +20,7 @@ from weibo_tui.datasets.tables import Report
 from weibo_tui.datasets.writing import Added, check_added_columns, check_sheet, output_format, write_labeled
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.part_folders import TableState, table_state
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import History, LabeledFile
 from weibo_tui.workbench.config import LabelingConfig, check_output
@@ -73,7 +74,7 @@ def label_file(models: ModelLoader, history: History | None, config: LabelingCon
     check_added_columns(source, config.out, added)
     if history is not None:
         history.check_writable()  # before the work rather than after it
-    source_state = _file_state(config.source)
+    source_state = table_state(config.source)
     report = Report()
     total = yield from count_rows(source, report)
     # Later objects may have other keys than the first ones.
@@ -127,7 +128,7 @@ class _Labeling:
         added: tuple[str, ...],
         checkpoint: LabelingCheckpoint,
         total: int,
-        source_state: tuple[int, int],
+        source_state: TableState,
         uncertain_below: float,
     ) -> None:
         self._config = config
@@ -172,7 +173,7 @@ class _Labeling:
 
     def finish(self, path: Path) -> None:
         """Check that the complete result in `path` may replace the output file, and record its hash."""
-        if _file_state(self._config.source) != self._source_state:
+        if table_state(self._config.source) != self._source_state:
             message = _("{path} changed while it was labeled. Run the same command again.")
             raise UserInputError(message.format(path=self._config.source))
         self.check_out()
@@ -184,8 +185,3 @@ class _Labeling:
         if not isinstance(prediction, Prediction):
             return [*[None] * (len(self._added) - 1), prediction.reason]
         return [self._labels[prediction.label], prediction.confidence, *prediction.probabilities, None]
-
-
-def _file_state(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns

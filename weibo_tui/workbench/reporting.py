@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from weibo_tui.atomic import sha256
 from weibo_tui.datasets.answers import AnswerColumns, AnsweredTable, Counts, SampledAnswers, read_answers
 from weibo_tui.datasets.label_map import parse_rules
 from weibo_tui.datasets.reading import open_table
@@ -18,6 +17,7 @@ from weibo_tui.datasets.windows import DAY, MAX_WINDOWS, WEEK, window_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list
+from weibo_tui.part_folders import table_sha256
 from weibo_tui.progress import Progress
 from weibo_tui.text.cleaning import normalize, words_only
 from weibo_tui.workbench.config import EstimationConfig
@@ -63,7 +63,7 @@ def make_report(config: EstimationConfig, sampled: SampledAnswers | None) -> Gen
     if config.by not in (None, DAY, WEEK):
         message = _("by is {value} and must be one of {allowed}")
         raise UserInputError(message.format(value=config.by, allowed=join_list((DAY, WEEK))) + ".")
-    fingerprint = sha256(config.data)
+    fingerprint = table_sha256(config.data)
     if sampled is not None and sampled.fingerprint != fingerprint:
         message = _("{path} has changed since it was opened. Open it again.")
         raise UserInputError(message.format(path=config.data))
@@ -88,7 +88,7 @@ def make_report(config: EstimationConfig, sampled: SampledAnswers | None) -> Gen
         columns={
             kind: name for kind, name in (("hashtags", survey.topics_column), ("places", survey.place_column)) if name
         },
-        days=tuple(_day(name, counts) for name, counts in sorted(days.items()) if name),
+        days=tuple(_day(name, days[name]) for name in sorted(filter(None, days))),
         terms=terms,
         groups=_groups(rows),
         typical={label: _typical(part) for label, part in zip(table.labels, typical, strict=True) if part},

@@ -322,7 +322,7 @@ class Workbench(AnnotationMethods, LabeledFileMethods):
         >>> [rater.kind for rater in result.raters], result.pairs[0].agreement.n
         (['adapter', 'column'], 3)
         """
-        with frames.labeled_files(data) as (path, *_others):
+        with frames.labeled_table(data) as path:
             config = ComparisonConfig(
                 data=path,
                 adapters=tuple(adapters),

@@ -71,7 +71,7 @@ class DataForm(PlanForm[Plan]):
         """Return the file of posts in a field. Raise FieldError without one, or for one that cannot be read."""
         if not field.value.strip():
             raise FieldError(field, _("Choose a file of posts first."))
-        if problem := check_path(field.path, save=False).problem:
+        if problem := field.check_value().problem:
             raise FieldError(field, problem)
         return field.path
 

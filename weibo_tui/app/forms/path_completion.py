@@ -13,6 +13,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from weibo_tui.locale import gettext as _
+from weibo_tui.part_folders import table_exists
 from weibo_tui.text.terminal import sanitize
 
 MAX_SUGGESTIONS = 300
@@ -24,11 +25,12 @@ Kind = Literal["file", "folder", "other", "nothing"]
 class Completions:
     """Names that may follow `head`: folders, with a slash, before files, each in natural order.
 
-    `more` says that there are others."""
+    `more` says that there are others, and `is_table` that `head` is a folder of Parquet parts, which is a table."""
 
     head: str = ""
     names: tuple[str, ...] = ()
     more: bool = False
+    is_table: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def complete(text: str, suffixes: Collection[str] = ()) -> Completions:
     except (OSError, ValueError):
         return Completions(head)
     names = tuple(match if is_file else match + os.sep for is_file, match in first[:MAX_SUGGESTIONS])
-    return Completions(head, names, len(first) > MAX_SUGGESTIONS)
+    return Completions(head, names, len(first) > MAX_SUGGESTIONS, bool(head) and table_exists(as_path(head)))
 
 
 def _matching_names(folder: Path, prefix: str, suffixes: Collection[str]) -> Iterator[tuple[bool, str]]:
@@ -113,7 +115,8 @@ def _parse_line(line: str) -> list[str]:
 
 
 def check_path(path: Path, save: bool) -> PathCheck:
-    """Check that `path` is a file to read, or with `save` a place to write a file to."""
+    """Check that `path` is a table to read: a file or a folder of Parquet parts. With `save` check that it is a place
+    to write a file to."""
     kind: Kind = "nothing"
     try:
         kind = "folder" if path.is_dir() else "file" if path.is_file() else "other" if path.exists() else "nothing"
@@ -122,7 +125,7 @@ def check_path(path: Path, save: bool) -> PathCheck:
         reason = getattr(error, "strerror", None) or error
         return PathCheck(path, kind, _("Cannot open {path}: {reason}.").format(path=path, reason=reason))
     problem = ""
-    if kind == "folder":
+    if kind == "folder" and (save or not table_exists(path)):
         problem = _("{path} is a folder. Give a file.").format(path=path)
     elif kind == "nothing" and not save:
         problem = _("File not found: {path}. Check the name.").format(path=path)

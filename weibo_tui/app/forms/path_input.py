@@ -27,6 +27,7 @@ from weibo_tui.app.forms.drop_down import DropDown, DropDownKeys
 from weibo_tui.app.forms.path_completion import (
     MAX_SUGGESTIONS,
     Completions,
+    PathCheck,
     as_path,
     check_path,
     complete,
@@ -132,10 +133,12 @@ class PathInput(DropDownKeys, Widget):
         folders: bool = False,
         placeholder: str = "",
         id: str | None = None,  # noqa: A002
+        check: Callable[[str], PathCheck] | None = None,
     ) -> None:
         """Only files with one of `suffixes` (lower case, with the dot) are suggested, but any may be typed. With
-        `folders` a folder is valid too."""
+        `folders` a folder is valid too. `check` is called with a text in a thread, in place of `check_path`."""
         super().__init__(id=id)
+        self._check = check or (lambda text: check_path(as_path(text), save))
         self._suffixes = tuple(suffixes)
         self._save = save
         self._folders = folders
@@ -171,6 +174,10 @@ class PathInput(DropDownKeys, Widget):
     def path(self) -> Path:
         """The typed path, existing or not; `~` is the home folder."""
         return as_path(self.value)
+
+    def check_value(self) -> PathCheck:
+        """Check the typed path, as Enter does."""
+        return self._check(self.value)
 
     # ---- completion
 
@@ -239,9 +246,10 @@ class PathInput(DropDownKeys, Widget):
         options = list(self._options())
         # Enter takes an existing name, or the typed text where a new name may be meant.
         highlighted = 0 if self._completions.names and not self._save else None
-        if self._folders and self._completions.names and self._completed_text.endswith(os.sep):
+        is_table = self._completions.is_table and not self._save
+        if (self._folders or is_table) and self._completions.names and self._completed_text.endswith(os.sep):
             options.insert(0, Option(safe_content(_("use this folder")), id=_THIS_FOLDER))
-            highlighted = 1  # Enter and Enter goes down, as without this choice
+            highlighted = 0 if is_table else 1  # Enter and Enter goes down, as without this choice
         self._list.fill(options, highlighted, self._field)
 
     def _options(self) -> Iterator[Option]:
@@ -299,7 +307,7 @@ class PathInput(DropDownKeys, Widget):
     @work(group="choose", exclusive=True)
     async def _choose(self, values: list[str]) -> None:
         for value in values:
-            check = await run_in_thread(partial(check_path, as_path(value), self._save))
+            check = await run_in_thread(partial(self._check, value))
             if check.problem and not (self._folders and check.kind == "folder"):
                 self._show_message(check.problem)
             else:

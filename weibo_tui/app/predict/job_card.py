@@ -23,19 +23,22 @@ from weibo_tui.app.predict.card import (
     path_lines,
     rows_part,
 )
+from weibo_tui.app.predict.ray_fields import public_source
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
+from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext
+from weibo_tui.locale import join_list, join_names, ngettext
 from weibo_tui.presentation.numbers import duration
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import FILE_SOURCE, Analysis, Entry, HistoryFilter, LabeledFile
 from weibo_tui.text.terminal import wrap_cells
-from weibo_tui.workbench import LabelingConfig, Workbench
+from weibo_tui.workbench import ClusterLabelingConfig, ClusterLabelingResult, LabelingConfig, Workbench
 from weibo_tui.workbench.labeling import LabelingResult
 
 CHUNK = 16
 """Pasted posts that are predicted together; other requests wait no longer than for these."""
+_MAX_FAILED_PARTS = 3
 
 
 class JobCard(Card):
@@ -51,8 +54,8 @@ class JobCard(Card):
     def busy(self) -> bool:
         return self.job is None or self.job.outcome is None
 
-    def start(self, job: Job) -> None:
-        self.job = get_app(self).start_job(job)
+    def start(self, job: Job, thread: WorkerThread | None = None) -> None:
+        self.job = get_app(self).start_job(job, thread)
         self.post_message(self.ActionsChanged())
 
     def handle_event(self, event: object) -> None:
@@ -70,8 +73,10 @@ class JobCard(Card):
 
     def progress_lines(self, width: int) -> list[Content]:
         """Return the lines with the bar, the counts, the rate and the time left."""
-        if self.job is None or (progress := self.job.progress) is None or not progress.total:
-            return [Content.styled("…", "bold $text-muted")]
+        progress = None if self.job is None else self.job.progress
+        if self.job is None or progress is None or not progress.total:
+            stage = "" if progress is None else display_name(progress.stage)
+            return [safe_content(f"… {stage}".rstrip(), "bold $text-muted")]
         parts = [bar(progress.done / progress.total, 10 if width < NARROW else 20, "$primary")]
         if self.job.stopping:
             return flow([*parts, safe_content(_("stopping …"))], Content(""), width)
@@ -83,19 +88,32 @@ class JobCard(Card):
 
 
 class LabelingCard(JobCard):
-    """A file that is being labeled."""
+    """A file that is being labeled, or files that are labeled on Ray."""
 
-    def __init__(self, config: LabelingConfig) -> None:
+    def __init__(self, config: LabelingConfig | ClusterLabelingConfig) -> None:
         super().__init__(config.adapter)
         self.config = config
-        self.result: LabelingResult | None = None
+        self.result: LabelingResult | ClusterLabelingResult | None = None
         self._entry: LabeledFile | None = None
 
     def on_mount(self) -> None:
-        config = self.config
+        is_on_ray = isinstance(self.config, ClusterLabelingConfig)
+        title = self.config.out.name if is_on_ray else Path(self._source).name
         self.start(
-            Job("label", config.source.name, lambda wb: wb.iter_label_file(config), self, adapter=config.adapter)
+            Job("label", title, self._iterate, self, adapter=self.config.adapter),
+            get_app(self).cluster if is_on_ray else None,
         )
+
+    def _iterate(self, wb: Workbench) -> Iterator[object]:
+        if isinstance(self.config, ClusterLabelingConfig):
+            return wb.iter_label_on_ray(self.config)
+        return wb.iter_label_file(self.config)
+
+    @property
+    def _source(self) -> str:
+        if isinstance(self.config, ClusterLabelingConfig):
+            return join_list(map(public_source, self.config.sources))
+        return str(self.config.source)
 
     @property
     def clipboard(self) -> tuple[str, str]:
@@ -106,7 +124,7 @@ class LabelingCard(JobCard):
         return self.config.out.absolute() if self.result is not None else None
 
     def handle_event(self, event: object) -> None:
-        if isinstance(event, LabelingResult):
+        if isinstance(event, LabelingResult | ClusterLabelingResult):
             self.result = event
 
     @property
@@ -129,7 +147,7 @@ class LabelingCard(JobCard):
     def lines(self, width: int) -> list[Content]:
         if self.result is not None:
             return [*path_lines(str(self.config.out.absolute()), width), *self._result_lines(self.result, width)]
-        lines = path_lines(f"{self.config.source} → {self.config.out.name}", width)
+        lines = path_lines(f"{self._source} → {self.config.out.name}", width)
         if self.failure:
             return [*lines, *failure_lines(self.failure, width)]
         if self.job is not None and self.job.outcome == "stopped":
@@ -140,14 +158,26 @@ class LabelingCard(JobCard):
             return [*lines, *flow(parts, details(self.adapter), width)]
         return [*lines, *self.progress_lines(width)]
 
-    def _result_lines(self, result: LabelingResult, width: int) -> list[Content]:
+    def _result_lines(self, result: LabelingResult | ClusterLabelingResult, width: int) -> list[Content]:
         labels = get_app(self).catalog.labels(self.adapter)
         parts = [rows_part(result.rows), *count_parts(result.counts, result.failed, labels)]
         if result.continued:
             resumed = _("{count} done earlier").format(count=f"{result.continued:,}")
             parts.append(safe_content(resumed, "$text-muted"))
         rate = _("{rate} posts/s").format(rate=f"{result.posts_per_second:,.0f}")
-        return flow(parts, details(self.adapter, rate), width)
+        lines = flow(parts, details(self.adapter, rate), width)
+        if isinstance(result, ClusterLabelingResult) and result.failed_parts:
+            lines += failure_lines(self._failed_parts(result.failed_parts), width)
+        return lines
+
+    def _failed_parts(self, failed: Sequence[str]) -> str:
+        key = first_key("cards.again", get_app(self).keymap)
+        message = ngettext(
+            "{number:,} part is not labeled: {names}. {key} tries it again.",
+            "{number:,} parts are not labeled: {names}. {key} tries them again.",
+            len(failed),
+        )
+        return message.format(number=len(failed), names=join_names(failed, _MAX_FAILED_PARTS), key=key)
 
 
 class BatchCard(JobCard):

@@ -1,8 +1,8 @@
 """Worker threads: each owns a workbench, answers calls of screens, and runs jobs.
 
 Only the engine's thread uses the device, and only the records' thread uses SQLite for screens. The hub's thread waits
-for the network, and the reports' thread reads whole files. No thread touches a widget: results return through the event
-loop, and jobs post messages.
+for the network, the cluster's thread for Ray, and the reports' thread reads whole files. No thread touches a widget:
+results return through the event loop, and jobs post messages.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import traceback
 from dataclasses import asdict
@@ -34,7 +35,7 @@ def main() -> None:
         print(json.dumps({kind: values}), file=events, flush=True)
 
     request = json.loads(sys.stdin.buffer.readline())
-    Thread(target=_stop_with_parent, daemon=True).start()
+    Thread(target=_stop_with_parent, args=(request["folder"],), daemon=True).start()
     locale.use(request["language"])
     try:
         config = ClusterLabelingConfig.from_json(request["config"])
@@ -51,11 +52,12 @@ def main() -> None:
     os._exit(0)  # no exit handler of Ray waits for a connection that is closed
 
 
-def _stop_with_parent() -> None:
+def _stop_with_parent(folder: str) -> None:
     while os.read(0, 2**16):
         pass
     if "ray" in sys.modules:
         sys.modules["ray"].shutdown()
+    shutil.rmtree(folder, ignore_errors=True)  # the parent may have been killed
     os._exit(1)
 
 

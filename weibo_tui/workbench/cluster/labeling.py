@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import History, LabeledFile
 from weibo_tui.text.terminal import truncate
+from weibo_tui.workbench.cluster.locations import parse_location
 from weibo_tui.workbench.cluster.result import ClusterLabelingResult
 from weibo_tui.workbench.config import ClusterLabelingConfig
 
@@ -63,18 +65,20 @@ def _short_folder() -> str | None:
 
 
 def _record(history: History, config: ClusterLabelingConfig, result: ClusterLabelingResult) -> None:
-    source = Path(config.sources[0]).absolute() if len(config.sources) == 1 else _common_folder(config)
-    out = config.out.absolute()
-    entry = LabeledFile(source, out, result.adapter, result.rows, result.failed, result.counts, result.finished_at)
+    out = Path(result.out)
+    entry = LabeledFile(
+        _source(config), out, result.adapter, result.rows, result.failed, result.counts, result.finished_at
+    )
     if not history.contains_file(entry):  # the same command may have been run again
         history.add_file(entry)
 
 
-def _common_folder(config: ClusterLabelingConfig) -> Path:
-    paths = [os.path.abspath(source) for source in config.sources]  # noqa: PTH100 - as commonpath needs them
-    with suppress(ValueError):  # different drives
-        return Path(os.path.commonpath(paths))
-    return Path(paths[0])
+def _source(config: ClusterLabelingConfig) -> Path:
+    """Return the source, or of several the folder that has all of them. URLs are without credentials."""
+    sources = [parse_location(source).shown for source in config.sources]
+    with suppress(ValueError):  # paths and URLs, or different drives
+        return Path(os.path.commonpath(sources) or sources[0])
+    return Path(sources[0])
 
 
 def _run_child(
@@ -103,8 +107,8 @@ def _run_child(
         finally:
             _stop(process)
         if result is None:
-            message = _("Ray ended unexpectedly ({reason}). Its messages are in {path}.")
-            raise WeiboTuiError(message.format(reason=_last_line(log, start), path=log_path))
+            message = _("Ray ended unexpectedly ({reason}). Its messages are in {path}. Start the labeling again.")
+            raise WeiboTuiError(message.format(reason=_reason(process, log, start), path=log_path))
         return result
 
 
@@ -120,9 +124,12 @@ def _open_log(path: Path) -> IO[bytes]:
     return log
 
 
-def _last_line(log: IO[bytes], start: int) -> str:
+def _reason(process: subprocess.Popen[bytes], log: IO[bytes], start: int) -> str:
+    """Return the signal that ended the child, or the last line that it has written since `start`."""
+    if process.returncode < 0:
+        return signal.strsignal(-process.returncode) or str(-process.returncode)
     log.seek(start)
-    lines = log.read().decode("utf-8", "replace").split("\n")
+    lines = log.read().decode("utf-8", "replace").splitlines()
     return truncate(next((line.strip() for line in reversed(lines) if line.strip()), _("no message")), 300)
 
 
@@ -165,8 +172,8 @@ def _follow(
 
 
 def _read_lines(stream: IO[bytes], lines: Queue[bytes]) -> None:
-    """Put each line into the queue, and an empty one at the end."""
-    with suppress(ValueError):  # the stream is closed, because the work was stopped
+    """Put each line into the queue, and an empty one at the end, which is that of the child. Close the stream."""
+    with stream:
         for line in stream:
             lines.put(line)
     lines.put(b"")
@@ -174,13 +181,12 @@ def _read_lines(stream: IO[bytes], lines: Queue[bytes]) -> None:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End the child: by the end of its input, so that it takes Ray down, or if it does not, by force."""
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
     with suppress(OSError):
         process.stdin.close()
     try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
     finally:  # also at a second Ctrl-C
         process.kill()
         process.wait()

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 # A drive of Windows has one letter. A Path has made one slash of the two.
-_URL = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/{1,3}(?P<host>[^/?]*)(?P<path>[^?]*)(?P<options>\?.*)?", re.DOTALL
-)
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}([^/?]*)([^?]*)(\?.*)?", re.DOTALL)
+_BUCKET_SCHEMES = ("s3", "gs", "gcs")
 _GLOB = re.compile(r"\*\*/|\*\*|\*|[^*]+")
 
 
@@ -65,8 +64,9 @@ class Location:
 
     @property
     def filesystem(self) -> FileSystem:
-        """The object store."""
-        return _open_store(self.root)
+        """The object store. Raise WeiboTuiError where it cannot be reached."""
+        with store_errors(self):
+            return _open_store(self.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +83,22 @@ def parse_location(text: str) -> Location:
     match = _URL.fullmatch(text)
     if match is None or os.path.lexists(text):
         return Location(os.path.abspath(text))  # noqa: PTH100 - keeps a pattern as it is
-    scheme, host, path = match["scheme"].lower(), match["host"], match["path"]
+    scheme, host, path, options = match.groups(default="")
+    scheme = scheme.lower()
     if scheme == "file":
-        return Location(unquote(f"/{host}{path}" if text[len("file:") :].count("/", 0, 3) == 1 else path or f"/{host}"))
-    root = f"{scheme}://{host}{match['options'] or ''}"
-    try:
-        from pyarrow.fs import FileSystem
-
-        base = str(FileSystem.from_uri(root)[1])
-    except (ValueError, OSError) as error:
-        raise _store_error(f"{scheme}://{host}", error) from error
+        return Location(unquote("/" + text.partition(":")[2].lstrip("/")))
+    root = f"{scheme}://{host}{options}"
+    base = host.rpartition("@")[2] if scheme in _BUCKET_SCHEMES else _base_path(root)
     return Location(f"{base.rstrip('/')}/{path.strip('/')}".rstrip("/"), root)
+
+
+def _base_path(root: str) -> str:
+    from pyarrow.fs import FileSystem
+
+    try:
+        return str(FileSystem.from_uri(root)[1])
+    except (ValueError, OSError) as error:
+        raise _store_error(Location("", root).shown, error) from error
 
 
 @lru_cache(64)

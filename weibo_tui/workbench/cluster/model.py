@@ -108,11 +108,11 @@ def _unpacked(files: Files) -> Paths:
 
 def _private_folder() -> Path:
     """Return a folder for models that only this user can change. Raise UserInputError where another user made it."""
-    user = os.geteuid() if hasattr(os, "geteuid") else 0
+    user = getattr(os, "geteuid", lambda: None)()  # Windows has none, and its folders are private
     folder = Path(tempfile.gettempdir(), f"weibo-tui-models-{user}")
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
-    is_own = not hasattr(os, "geteuid") or (status.st_uid == user and not status.st_mode & 0o077)
+    is_own = user is None or (status.st_uid == user and not status.st_mode & 0o077)
     if not stat.S_ISDIR(status.st_mode) or not is_own:
         raise UserInputError(_("{path} belongs to another user. Remove it there.").format(path=folder))
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from weibo_tui.version import __version__
 from weibo_tui.workbench.cluster.workers import NodeResources
 
 _OBJECTS = (100 * 2**20, 2**31)  # bytes of memory for what processes on this machine share, at least and at most
-_CHECK_SECONDS = 120.0
+_CONNECT_SECONDS, _CHECK_SECONDS = 10.0, 120.0
 
 
 @contextmanager
@@ -33,15 +34,11 @@ def ray_session(address: str | None, folder: Path) -> Iterator[None]:
         if address is None:
             _start(folder)
         else:
-            options = {"configure_logging": False, "log_to_driver": False}
-            ray.init(address=address, **options)  # type: ignore[arg-type]
+            _connect(address)
+    except WeiboTuiError:
+        raise
     except Exception as error:
-        reason = truncate(" ".join(str(error).split()), 300)
-        if address is None:
-            message = _("Ray does not start on this machine ({reason}).")
-            raise WeiboTuiError(message.format(reason=reason)) from error
-        message = _("No Ray cluster at {address} ({reason}). Start one with 'ray start', or leave out --address.")
-        raise UserInputError(message.format(address=truncate(address, 100), reason=reason)) from error
+        raise _no_ray(address, " ".join(str(error).split())) from error
     try:
         yield
     finally:
@@ -56,8 +53,38 @@ def _set_environment(address: str | None) -> None:
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # `uv run` would copy the working folder to the workers
     }
     if address is None:
-        # Other users of the machine must not reach it: it runs the code that it is sent.
-        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        # Ray runs the code that it is sent. Other machines cannot reach it, because it listens on 127.0.0.1 only, as
+        # on macOS, and other users of this machine do not have the token.
+        os.environ |= {
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_task_oom_retries": "3",  # by default a reader that needs too much memory is tried for ever
+        }
+
+
+def _no_ray(address: str | None, reason: str) -> WeiboTuiError:
+    reason = truncate(reason, 300)
+    if address is None:
+        return WeiboTuiError(_("Ray does not start on this machine ({reason}).").format(reason=reason))
+    message = _("No Ray cluster at {address} ({reason}). Start one with 'ray start', or leave out --address.")
+    in_app = _("No Ray cluster at {address} ({reason}). Start one with 'ray start', or empty the field.")
+    values = {"address": truncate(address, 100), "reason": reason}
+    return UserInputError(message.format(**values), in_app.format(**values))
+
+
+def _connect(address: str) -> None:
+    import ray
+
+    if address != "auto":
+        host, _sign, port = address.rpartition(":")
+        if not host or not port.isdecimal():
+            raise _no_ray(address, _("not of the form HOST:PORT"))
+        try:  # Ray itself waits for minutes
+            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise _no_ray(address, getattr(error, "strerror", None) or str(error)) from error
+    ray.init(address=address, configure_logging=False, log_to_driver=False)
 
 
 def _start(folder: Path) -> None:
@@ -78,25 +105,28 @@ def _start(folder: Path) -> None:
 
 def num_cores() -> int:
     """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    get_affinity = getattr(os, "sched_getaffinity", None)  # of Linux
+    return len(get_affinity(0)) if get_affinity is not None else os.cpu_count() or 1
 
 
-def node_resources() -> list[NodeResources]:
-    """Return the resources of each machine. Raise UserInputError where one has another version of this program."""
+def live_nodes() -> list[NodeResources]:
+    """Return the resources of each machine."""
+    resources = [node["Resources"] for node in _nodes()]
+    return [NodeResources(one.get("CPU", 0.0), one.get("GPU", 0.0), one.get("memory", 0.0)) for one in resources]
+
+
+def check_nodes() -> None:
+    """Raise UserInputError where a machine does not have this version of the program."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    list_nodes: Any = ray.nodes  # has no types
-    nodes = [node for node in list_nodes() if node["Alive"]]
     check: Any = ray.remote(num_cpus=0)(_version)
     versions = [
-        check.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote()
-        for node in nodes
+        (node["NodeManagerHostname"], check.options(scheduling_strategy=strategy).remote())
+        for node in _nodes()
+        for strategy in [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)]
     ]
-    for node, version in zip(nodes, versions, strict=True):
-        name = node["NodeManagerHostname"]
+    for name, version in versions:
         try:
             installed = ray.get(version, timeout=_CHECK_SECONDS)
         except Exception as error:
@@ -106,8 +136,13 @@ def node_resources() -> list[NodeResources]:
         if installed != __version__:
             message = _("{node} has weibo-tui {installed}, and this machine has {version}. Install the same version.")
             raise UserInputError(message.format(node=name, installed=installed, version=__version__))
-    found = [node["Resources"] for node in nodes]
-    return [NodeResources(one.get("CPU", 0.0), one.get("GPU", 0.0), one.get("memory", 0.0)) for one in found]
+
+
+def _nodes() -> list[dict[str, Any]]:
+    import ray
+
+    list_nodes: Any = ray.nodes  # has no types
+    return [node for node in list_nodes() if node["Alive"]]
 
 
 def _version() -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from weibo_tui.datasets.writing import check_new_columns
+from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_names, with_note
@@ -24,10 +25,11 @@ from weibo_tui.workbench.cluster.locations import FoundFile, find_files, parse_l
 from weibo_tui.workbench.cluster.model import Model, pack
 from weibo_tui.workbench.cluster.pipeline import FailedPart, Labeling, RowsDone
 from weibo_tui.workbench.cluster.plan import Part, Plan, PlannedFile
+from weibo_tui.workbench.cluster.reader import ATTEMPTS
 from weibo_tui.workbench.cluster.result import ClusterLabelingResult
 from weibo_tui.workbench.cluster.result_folder import PartSummary, ResultFolder
 from weibo_tui.workbench.cluster.worker import WINDOW, Job, added_columns
-from weibo_tui.workbench.cluster.workers import choose_workers
+from weibo_tui.workbench.cluster.workers import Workers, choose_workers
 from weibo_tui.workbench.config import ClusterLabelingConfig, check_output
 from weibo_tui.workbench.models import ModelLoader
 
@@ -58,9 +60,12 @@ class ClusterWork:
         self._check_out()
         with self._out.lock():
             stored = self._out.read_plan()
+            if stored is not None and not self._config.overwrite and not self._continues(stored):
+                raise self._other_plan()
             if stored is not None and "finished_at" in stored and self._continues(stored):
                 result = self._finished(stored)
             else:
+                yield Progress("connecting", 0)
                 with session.ray_session(self._config.address, self._folder):
                     result = yield from self._label(stored)
         yield result  # last, because the process may be ended then
@@ -97,11 +102,9 @@ class ClusterWork:
         return self._result(plan, done, plan.rows, 0.0, {}, str(stored["finished_at"]))
 
     def _label(self, stored: dict[str, Any] | None) -> Generator[Progress, None, ClusterLabelingResult]:
-        base_size = (self._models.bases.path(self._model.base) / WEIGHTS).stat().st_size
+        session.check_nodes()
         options, config = self._models.resolve(self._config.machine), self._config
-        gpus = 0.0 if options.device in ("cpu", "mps") else config.gpus_per_worker
-        nodes = session.node_resources()
-        workers = choose_workers(nodes, config.workers, gpus, config.machine.threads, base_size)
+        workers = self._workers(options, config.workers)
         device = ("cuda" if workers.gpus else "cpu") if options.device == "auto" else options.device
         machine, compute = pipeline.resolve_compute(replace(options, device=device), workers)
         plan = yield from self._plan(stored, compute)
@@ -111,30 +114,44 @@ class ClusterWork:
         labeling = Labeling(plan, config.columns, job, workers, self._language, files)
         done = {one.part: one for one in self._out.summaries(self._out.parts()) if one.plan == plan.id}
         continued = sum(summary.rows for summary in done.values())
+        failures: dict[int, str] = {}
         started = time.perf_counter()
-        failures = yield from self._run(labeling, done)
+        for _attempt in range(ATTEMPTS):
+            if len(done) + len(failures) < plan.num_parts:
+                yield from self._run(labeling, done, failures)
+                # Parts without an answer are tried again, on the machines that are left.
+                labeling = replace(labeling, workers=self._workers(options, 0, at_most=workers.number))
         seconds = time.perf_counter() - started
         finished_at = "" if len(done) < plan.num_parts else self._finish(plan)
         return self._result(plan, done, continued, seconds, failures, finished_at)
+
+    def _workers(self, options: ComputeOptions, number: int, at_most: int = 0) -> Workers:
+        """Return the workers for the machines that are alive."""
+        base_size = (self._models.bases.path(self._model.base) / WEIGHTS).stat().st_size
+        gpus = 0.0 if options.device in ("cpu", "mps") else self._config.gpus_per_worker
+        workers = choose_workers(session.live_nodes(), number, gpus, options.threads, base_size)
+        return replace(workers, number=min(workers.number, at_most or workers.number))
 
     def _plan(self, stored: dict[str, Any] | None, compute: str) -> Generator[Progress, None, Plan]:
         """Return the stored plan if it is for the same work, otherwise a new one, after a count of all rows."""
         if stored is not None and self._continues(stored) and stored["compute"] == compute:
             return Plan.from_json(stored, self._files)
         if stored is not None and not self._config.overwrite:
-            message = _(
-                "{path} has results of other files, another adapter or other options. Use --overwrite to replace "
-                "them, or choose another folder."
-            )
-            in_app = _(
-                "{path} has results of other files, another adapter or other options. Remove it, or choose another "
-                "folder."
-            )
-            raise UserInputError(message.format(path=self._out.shown), in_app.format(path=self._out.shown))
+            raise self._other_plan()
         plan = Plan.make(self._request, compute, (yield from self._count()), WINDOW)
         self._out.remove_parts(self._out.parts())
         self._out.write_plan(plan.to_json())
         return plan
+
+    def _other_plan(self) -> UserInputError:
+        message = _(
+            "{path} has results of other files, another adapter or other options. Use --overwrite to replace them, or "
+            "choose another folder."
+        )
+        in_app = _(
+            "{path} has results of other files, another adapter or other options. Remove it, or choose another folder."
+        )
+        return UserInputError(message.format(path=self._out.shown), in_app.format(path=self._out.shown))
 
     def _count(self) -> Generator[Progress, None, list[PlannedFile]]:
         counted: dict[int, PlannedFile] = {}
@@ -150,14 +167,14 @@ class ClusterWork:
         yield Progress("counting", len(counted), len(counted), note=_summary(planned_files))
         return planned_files
 
-    def _run(self, labeling: Labeling, done: dict[int, PartSummary]) -> Generator[Progress, None, dict[int, str]]:
-        """Label the parts that are not `done` yet, add them there, and return the reasons of those that failed."""
-        plan, failures = labeling.plan, dict[int, str]()
-        needed = [part.number for part in plan.parts() if part.number not in done]
+    def _run(self, labeling: Labeling, done: dict[int, PartSummary], failures: dict[int, str]) -> Iterator[Progress]:
+        """Label the parts that are neither `done` nor among the `failures`, and add them to either."""
+        plan = labeling.plan
+        needed = {part.number for part in plan.parts()} - done.keys() - failures.keys()
         rows = sum(summary.rows for summary in done.values())
         by_part, shown = dict[int, int](), rows
         yield Progress("labeling", rows, plan.rows)
-        for event in labeling.run(set(needed)) if needed else ():
+        for event in labeling.run(needed):
             match event:
                 case PartSummary():
                     self._check_visible(event)
@@ -172,7 +189,6 @@ class ClusterWork:
             # Never back: another worker may have started a part again.
             shown = max(shown, rows + sum(number for part, number in by_part.items() if part not in done))
             yield Progress("labeling", shown, plan.rows)
-        return failures
 
     def _check_visible(self, summary: PartSummary) -> None:
         """Raise UserInputError where a part that another machine wrote is not in the folder on this one."""
