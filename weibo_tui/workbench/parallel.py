@@ -56,12 +56,10 @@ def share_job(job: Job) -> None:
 
 def do_jobs() -> None:
     """Do the jobs of rank 0 until it ends."""
-    from weibo_tui.engine.parallel import ProcessEndedError
-
     processes = join_processes()
-    models = ModelLoader(find_paths())
     job: Job | None = None
     try:
+        models = ModelLoader(find_paths())
         while True:
             job = processes.broadcast(job)
             assert job is not None  # rank 0 sends nothing else
@@ -69,7 +67,6 @@ def do_jobs() -> None:
             processes.wait_for_all()
             for _event in trainer.events():
                 processes.check()
-    except ProcessEndedError:
-        return
     except Exception as error:
-        processes.give_reason(user_message(error))
+        if not processes.has_ended:
+            processes.give_reason(user_message(error))
