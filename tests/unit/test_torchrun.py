@@ -15,12 +15,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from commands import Command, json_lines
+from commands import Command, json_lines, start
 from safetensors.torch import load_file
 from torch import Tensor
 
 CPU = "--device cpu --dtype float32".split()
-TRAIN = [*"--epochs 1 --batch-size 8 --emoticon-dropout 0.5 --bottleneck 16 --seed 3".split(), *CPU]
+TRAIN = [*"--epochs 1 --batch-size 8 --emoticon-dropout 0.5 --bottleneck 16 --seed 3 --no-baseline".split(), *CPU]
 STEPS = 100
 PRETRAIN = [*"--layers 1 --width 32 --heads 2 --vocab-size 500 --context 32 --tokens 20000".split(), *CPU]
 ONE_NODE = ("--standalone", "--nproc-per-node=2")
@@ -93,7 +93,7 @@ def check_same_adapter(home: Path, one: str, other: str) -> None:
     assert max(float((first[part] - second[part]).abs().max()) for part in first) < 1e-5
     cards = [json.loads((home / "adapters" / name / "card.json").read_text("utf-8")) for name in (one, other)]
     assert cards[0]["temperature"] == pytest.approx(cards[1]["temperature"], rel=1e-3)
-    for figure in ("n", "accuracy", "macro_f1", "confusion", "baselines"):
+    for figure in ("n", "accuracy", "macro_f1", "confusion"):
         assert cards[0]["score"][figure] == cards[1]["score"][figure]
 
 
@@ -114,6 +114,19 @@ def test_two_processes_train_the_same_adapter(command: Command, alone: Path, pos
     journal = json_lines((alone / "journal.jsonl").read_text("utf-8"))
     assert [event["step"] for event in journal if event["event"] == "StepDone"] == list(range(1, STEPS + 1))
     assert [event["processes"] for event in journal if event["event"] == "RunStarted"] == [2]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_only_rank_0_refuses_other_commands(rank: int, furnished: Path) -> None:
+    variables = {"TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "2", "RANK": str(rank)}
+    with start("runs", "list", env=os.environ | variables) as process:
+        out, err = process.communicate()
+    assert out == b""
+    if rank:
+        assert (process.returncode, err) == (0, b"")
+    else:
+        assert process.returncode == 2
+        assert err.startswith(b"weibo-tui: torchrun starts several processes, which only 'train', 'bases pretrain' ")
 
 
 @pytest.mark.slow

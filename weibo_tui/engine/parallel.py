@@ -123,11 +123,10 @@ class Processes:
         """Return the value of rank 0. The processes trust each other, as in `torch.distributed`: it is a pickle."""
         if self.size == 1:
             return value
-        content = torch.frombuffer(bytearray(pickle.dumps(value)), dtype=torch.uint8)
-        size = torch.tensor([len(content)])
+        data = pickle.dumps(value) if self.rank == 0 else b""
+        size = torch.tensor([len(data)])
         self._finish(dist.broadcast(size, 0, async_op=True))
-        if self.rank:
-            content = torch.empty(int(size), dtype=torch.uint8)
+        content = torch.frombuffer(bytearray(data or int(size)), dtype=torch.uint8)
         self._finish(dist.broadcast(content, 0, async_op=True))
         return cast(T, pickle.loads(content.numpy().data)) if self.rank else value
 
@@ -187,7 +186,7 @@ class Processes:
             while len(self._others) < self.size - 1:
                 connection = server.accept()[0]
                 connection.settimeout(END_SECONDS)
-                # Whoever else connects does not know the token.
+                # Other programs may connect too, but do not know the token.
                 with suppress(OSError, ValueError), connection.makefile("rb", buffering=0) as greeting:
                     sent, rank, name = greeting.readline(1_000).split()
                     if secrets.compare_digest(sent, token.encode()):
