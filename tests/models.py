@@ -22,6 +22,7 @@ from weibo_tui.engine.device import Compute
 from weibo_tui.engine.events import RunStarted, StepDone
 from weibo_tui.engine.gpt2 import GPT2, Block
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
+from weibo_tui.engine.parallel import ALONE, Processes
 from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
 from weibo_tui.engine.training import AdapterTrainer, Examples
 from weibo_tui.engine.vocabulary import SPECIAL, bert_special_tokens, build_tokenizer
@@ -162,12 +163,23 @@ def trainer(
     blocks: tuple[int, ...] = (0, 1),
     micro_tokens: int = 2048,
     allocate: ArrayAllocator | None = None,
+    processes: Processes = ALONE,
 ) -> AdapterTrainer:
     """Return the training of a new adapter for two labels, in float64 where the backbone is."""
     dtype = cast(Block, backbone.blocks[0]).mlp_in.weight.dtype
     config = AdapterConfig(backbone.config.width, blocks, 2, hyper.bottleneck, dropout=hyper.dropout)
     adapter = Adapter.initialize(config, hyper.seed).to(torch.float64 if dtype == torch.float64 else torch.float32)
-    return AdapterTrainer(backbone, adapter, train, validation, hyper, compute(dtype, micro_tokens), 0, allocate)
+    return AdapterTrainer(
+        backbone,
+        adapter,
+        train,
+        validation,
+        hyper,
+        compute(dtype, micro_tokens),
+        0,
+        allocate,
+        processes=processes,
+    )
 
 
 def steps_of(events: Iterable[object]) -> list[StepDone]:

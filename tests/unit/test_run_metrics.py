@@ -156,6 +156,12 @@ def test_journal_reset_to_a_checkpoint_is_read_again(runs: Runs, steps_since: in
     assert texts(metrics) == [texts(metrics)[0], "Resumed from step 2 (cpu, float32)."]
 
 
+@pytest.mark.parametrize(("processes", "expected"), [(1, "cpu, float32"), (2, "cpu, float32, 2 processes")])
+def test_log_names_the_number_of_processes(processes: int, expected: str) -> None:
+    metrics = record({**STARTED, "step": 2, "processes": processes})
+    assert texts(metrics) == [f"Resumed from step 2 ({expected})."]
+
+
 def test_journal_of_a_deleted_run_is_empty(runs: Runs) -> None:
     created = create(runs, STARTED, step(1))
     metrics = RunMetrics(created)

@@ -17,10 +17,8 @@ TRAININGS = (("train",), ("bases", "pretrain"), ("runs", "resume"))
 
 def rank_in_several() -> int | None:
     """Return the rank of this process if torchrun started several, otherwise None."""
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-    if not all(name in os.environ for name in names) or int(os.environ["WORLD_SIZE"]) == 1:
-        return None
-    return int(os.environ["RANK"])
+    is_alone = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ["WORLD_SIZE"] == "1"
+    return None if is_alone else int(os.environ["RANK"])
 
 
 def run(command: Callable[[], int], rank: int) -> int:

@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -35,7 +35,8 @@ TIMEOUT = timedelta(days=365)
 """Limit for a collective operation: a pause may last days, and the end of a process is noticed without a limit."""
 
 CONNECT_SECONDS = 60.0
-REASON_SECONDS = 2.0
+END_SECONDS = 5.0
+"""Time that a process that cannot continue waits for notice of the process that ended."""
 MAX_REASON = 2_000
 """Bytes of the reason that a process gives for its end."""
 
@@ -122,11 +123,10 @@ class Processes:
         """Return the value of rank 0. The processes trust each other, as in `torch.distributed`: it is a pickle."""
         if self.size == 1:
             return value
-        content = torch.frombuffer(bytearray(pickle.dumps(value)), dtype=torch.uint8)
-        size = torch.tensor([len(content)])
+        data = pickle.dumps(value) if self.rank == 0 else b""
+        size = torch.tensor([len(data)])
         self._finish(dist.broadcast(size, 0, async_op=True))
-        if self.rank:
-            content = torch.empty(int(size), dtype=torch.uint8)
+        content = torch.frombuffer(bytearray(data or int(size)), dtype=torch.uint8)
         self._finish(dist.broadcast(content, 0, async_op=True))
         return cast(T, pickle.loads(content.numpy().data)) if self.rank else value
 
@@ -140,9 +140,17 @@ class Processes:
         return bool(self._ended())
 
     def check(self) -> None:
-        """Raise ProcessEndedError where another process has ended."""
+        """Raise ProcessEndedError where another process has ended, with the reason that it gave, if any."""
         if ended := self._ended():
-            self._raise_end(ended[0])
+            # Of several, those without a reason ended first: the others tell that they cannot continue.
+            reason, (rank, host) = min((_read_reason(connection), self._others[connection]) for connection in ended)
+            message = (
+                _("Process {number} of {size} on {host} cannot continue. {reason}")
+                if reason
+                else _("Process {number} of {size} on {host} ended, and the others cannot continue without it.")
+            )
+            text = message.format(number=rank + 1, size=self.size, host=host, reason=reason)
+            raise ProcessEndedError(text) from ConnectionError(f"rank {rank}")
 
     def give_reason(self, reason: str) -> None:
         """Tell rank 0 why this process ends, and wait for the end of rank 0, whose message is then the only one."""
@@ -164,27 +172,10 @@ class Processes:
         try:
             work.wait()
         except RuntimeError as error:
-            # The connection of a process that ended may close a little later.
-            select.select(list(self._others), [], [], REASON_SECONDS)
+            # The connection of a process that ended may close a little later, and rank 0 may be busy.
+            select.select(list(self._others), [], [], END_SECONDS)
             self.check()
-            message = _("The connection to another process failed ({reason}). Check the network between the machines.")
-            reason = str(error).partition("\n")[0]
-            raise ProcessEndedError(message.format(reason=reason)) from ConnectionError(reason)
-
-    def _raise_end(self, connection: socket.socket) -> NoReturn:
-        """Raise ProcessEndedError about the process at the other end, with the reason that it gave, if any."""
-        rank, host = self._others[connection]
-        reason = b""
-        with suppress(OSError):
-            while part := connection.recv(MAX_REASON):
-                reason += part
-        message = (
-            _("Process {number} of {size} on {host} cannot continue. {reason}")
-            if reason
-            else _("Process {number} of {size} on {host} ended, and the others cannot continue without it.")
-        )
-        text = message.format(number=rank + 1, size=self.size, host=host, reason=reason.decode(errors="replace"))
-        raise ProcessEndedError(text) from ConnectionError(f"rank {rank}")
+            raise _not_connected(error) from ConnectionError()
 
     def _accept_others(self) -> None:
         host = "127.0.0.1" if _is_one_machine(self.size) else ""
@@ -194,12 +185,13 @@ class Processes:
             self.broadcast((server.getsockname()[1], token))
             while len(self._others) < self.size - 1:
                 connection = server.accept()[0]
-                connection.settimeout(REASON_SECONDS)
+                connection.settimeout(END_SECONDS)
+                # Other programs may connect too, but do not know the token.
                 with suppress(OSError, ValueError), connection.makefile("rb", buffering=0) as greeting:
-                    sent, rank, name = greeting.readline(1_000).decode().split()
-                    if secrets.compare_digest(sent, token):
+                    sent, rank, name = greeting.readline(1_000).split()
+                    if secrets.compare_digest(sent, token.encode()):
                         _keep_alive(connection)
-                        self._others[connection] = int(rank), name
+                        self._others[connection] = int(rank), name.decode()
 
     def _connect_to_rank_0(self) -> None:
         host = "127.0.0.1" if _is_one_machine(self.size) else os.environ["MASTER_ADDR"]
@@ -213,6 +205,14 @@ class Processes:
 
 def _is_one_machine(size: int) -> bool:
     return int(os.environ["LOCAL_WORLD_SIZE"]) == size
+
+
+def _read_reason(connection: socket.socket) -> str:
+    reason = b""
+    with suppress(OSError):
+        while part := connection.recv(MAX_REASON):
+            reason += part
+    return reason.decode(errors="replace")
 
 
 def _keep_alive(connection: socket.socket) -> None:
@@ -235,12 +235,22 @@ def current() -> Processes:
 
 
 def join() -> Processes:
-    """Join the processes that torchrun has started, and return them. They wait here for each other."""
+    """Join the processes that torchrun has started, and return them. They wait here for each other.
+
+    Raises WeiboTuiError where they cannot reach each other."""
     global _current  # noqa: PLW0603 - one group a process
     # By default torch ends the process when it notices a failure of NCCL, before a checkpoint is saved.
     os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
     has_nccl = torch.cuda.is_available() and dist.is_nccl_available()
-    dist.init_process_group("cpu:gloo,cuda:nccl" if has_nccl else "gloo", timeout=TIMEOUT)
-    _current = Processes(dist.get_rank(), dist.get_world_size())
-    _current.connect()
+    try:
+        dist.init_process_group("cpu:gloo,cuda:nccl" if has_nccl else "gloo", timeout=TIMEOUT)
+        _current = Processes(dist.get_rank(), dist.get_world_size())
+        _current.connect()
+    except (OSError, RuntimeError) as error:
+        raise _not_connected(error) from error
     return _current
+
+
+def _not_connected(error: Exception) -> ProcessEndedError:
+    message = _("The connection to another process failed ({reason}). Check the network between the machines.")
+    return ProcessEndedError(message.format(reason=str(error).partition("\n")[0]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Protocol
 
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.log import user_message
 from weibo_tui.settings import find_paths
@@ -34,13 +35,13 @@ class Job(Protocol):
 
 
 def join_processes() -> Processes:
-    """Join the other processes that torchrun started. The trainings of this one are shared with them from now on."""
+    """Join the other processes as rank 0, whose trainings are shared with them from now on.
+
+    Raises ProcessEndedError where one has another version of weibo-tui."""
     from weibo_tui.engine import parallel
 
     processes = parallel.join()
-    if (version := processes.broadcast(__version__)) != __version__:
-        message = _("It has weibo-tui {own}, and process 1 has {version}. Install the same version everywhere.")
-        processes.give_reason(message.format(own=__version__, version=version))
+    processes.broadcast(__version__)
     processes.wait_for_all()
     return processes
 
@@ -55,21 +56,32 @@ def share_job(job: Job) -> None:
 
 
 def do_jobs() -> None:
-    """Do the jobs of rank 0 until it ends."""
-    from weibo_tui.engine.parallel import ProcessEndedError
+    """Join the other processes, and do the jobs of rank 0 until it ends."""
+    from weibo_tui.engine import parallel
 
-    processes = join_processes()
-    models = ModelLoader(find_paths())
-    job: Job | None = None
+    processes = parallel.join()
     try:
+        _check_version(processes.broadcast(__version__))
+        processes.wait_for_all()
+        models = ModelLoader(find_paths())
         while True:
-            job = processes.broadcast(job)
-            assert job is not None  # rank 0 sends nothing else
-            trainer = job.build_trainer(models)
+            trainer = _receive_job(processes).build_trainer(models)
             processes.wait_for_all()
             for _event in trainer.events():
                 processes.check()
-    except ProcessEndedError:
-        return
     except Exception as error:
-        processes.give_reason(user_message(error))
+        if not processes.has_ended:
+            processes.give_reason(user_message(error))
+
+
+def _check_version(version: str) -> None:
+    """Raise UserInputError unless `version`, that of rank 0, is this one."""
+    if version != __version__:
+        message = _("It has weibo-tui {own}, and process 1 has {version}. Install the same version everywhere.")
+        raise UserInputError(message.format(own=__version__, version=version))
+
+
+def _receive_job(processes: Processes) -> Job:
+    job: Job | None = processes.broadcast(None)
+    assert job is not None  # rank 0 sends nothing else
+    return job

@@ -86,7 +86,10 @@ class AdapterJob:
         """Build the trainer of a process that is not rank 0, on its own copy of the base."""
         name = models.find_base(self.fingerprint, self.base)
         if name is None:
-            message = _("Base '{base}' (fingerprint {fingerprint}…) is not installed there. Add the same base there.")
+            message = _(
+                "Base '{base}' (fingerprint {fingerprint}…) is not installed there. Copy it with 'weibo-tui bases "
+                "export' and 'weibo-tui bases import'."
+            )
             raise UserInputError(message.format(base=self.base, fingerprint=self.fingerprint[:12]))
         compute = models.compute(self.machine)
         return self.trainer_on(models.open_base(name, compute), compute, models)
