@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from benchmarks.runner import Figures
+from ray_nodes import ENVIRONMENT, ray_nodes
 
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import ClusterLabelingConfig, ComputeOptions, LabelingConfig, Workbench
@@ -46,29 +47,16 @@ def label_on_ray(home: str, data: str, out: str) -> Figures:
 
 def label_with_lost_node(home: str, data: str, out: str) -> Figures:
     """Label on a cluster of two nodes. One is killed when half of the rows are done. Return the same figures."""
-    with Workbench(Path(home)) as workbench, _cluster() as (address, kill_node):
-        config = _config(data, out, address)
-        return _measure(_at_half(workbench.iter_label_on_ray(config), kill_node))
+    os.environ |= ENVIRONMENT
+    with Workbench(Path(home)) as workbench, ray_nodes(Path(out).with_suffix(".log")) as nodes:
+        config = _config(data, out, nodes.address)
+        return _measure(_at_half(workbench.iter_label_on_ray(config), nodes.kill_one))
 
 
 def _config(data: str, out: str, address: str | None = None) -> ClusterLabelingConfig:
     return ClusterLabelingConfig(
         (data,), Path(out), machine=MACHINE_OF_WORKER, record=False, address=address, workers=WORKERS
     )
-
-
-@contextmanager
-def _cluster() -> Iterator[tuple[str, Callable[[], None]]]:
-    """Start a head without cores and two nodes of one core. Give their address, and a function that kills a node."""
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
-    from ray.cluster_utils import Cluster
-
-    cluster: Any = Cluster(True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    try:
-        nodes = [cluster.add_node(num_cpus=1) for _node in range(WORKERS)]
-        yield cluster.address, lambda: cluster.remove_node(nodes[-1], allow_graceful=False)
-    finally:
-        cluster.shutdown()
 
 
 def _at_half(events: Iterator[object], call: Callable[[], None]) -> Iterator[object]:
@@ -86,7 +74,7 @@ def _measure(events: Iterator[Any]) -> Figures:
     with _watch_memory() as samples:
         (result,) = deque(events, maxlen=1)
     seconds = time.perf_counter() - began
-    figures = {"rate": result.posts_per_second, "seconds": seconds, "rows": result.rows, "failed": result.failed}
+    figures = {"rate": result.posts_per_second, "seconds": seconds}
     for name in PROCESSES:
         values = [sample[name] for sample in samples]
         half = len(values) // 2
