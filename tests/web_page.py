@@ -28,9 +28,8 @@ class WebPage:
 
     @property
     def text(self) -> str:
-        """The screen's lines. No cell follows a wide character, as on a screen."""
-        rows, columns = range(self.screen.lines), range(self.screen.columns)
-        return "\n".join("".join(self.screen.buffer[y][x].data for x in columns) for y in rows)
+        """The lines of the screen."""
+        return self.screen.text
 
     async def send(self, *message: Any) -> None:
         await self.websocket.send_str(json.dumps(message))
@@ -98,9 +97,9 @@ async def open_page(url: str, columns: int = 100, rows: int = 30, **options: Any
         yield WebPage(websocket, columns, rows)
 
 
-async def until(happened: Callable[[], object], what: str, seconds: float = 120.0) -> None:
-    """Wait until `happened` is true."""
+async def until(happened: Callable[[], object], what: Callable[[], str], seconds: float = 120.0) -> None:
+    """Wait until `happened` is true. Fail with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not happened():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, what()
         await asyncio.sleep(0.05)

@@ -18,6 +18,7 @@ from commands import Command
 from web_page import open_page, serving, until
 
 from weibo_tui import Workbench
+from weibo_tui.storage.history import Analysis
 
 pytestmark = pytest.mark.usefixtures("local_network")
 POST = "今天的面真好吃，开心[哈哈]"
@@ -39,7 +40,9 @@ def test_typed_post_is_predicted_and_recorded(furnished: Path) -> None:
 
     run(scene())
     with Workbench(furnished) as wb:
-        assert [entry.text for entry in wb.history.page(10)] == [POST]
+        (entry,) = wb.history.page(10)
+        assert isinstance(entry, Analysis)
+        assert entry.text == POST
 
 
 def test_size_keys_and_focus_reach_the_app(furnished: Path) -> None:
@@ -52,10 +55,23 @@ def test_size_keys_and_focus_reach_the_app(furnished: Path) -> None:
             await page.wait_for("Label a file")
             await page.press("f1")
             await page.wait_for("This is a browser", "Ctrl+W")
-            await page.press("escape")
-            await page.wait_until(lambda: "This is a browser" not in page.text, "the end of the help")
+            await page.press("\x1b", "f4")  # as a browser sends Escape
+            await page.wait_for("Predictions appear here")
             await page.press("ctrl+q")
             assert await page.wait_for_end() == ""
+
+    run(scene())
+
+
+def test_dialog_has_the_focus_without_a_click(furnished: Path) -> None:
+    async def scene() -> None:
+        async with serving(LIGHT_APP) as server, open_page(server.url) as page:
+            await page.send("focus")  # a browser sends it before the app runs
+            await page.wait_for("adapter mood")
+            await page.press("\x1b[200~一行\r又一行\x1b[201~")
+            await page.wait_for("2 lines pasted")
+            await page.press("enter")
+            await page.wait_for("一行", "又一行")
 
     run(scene())
 
@@ -114,7 +130,7 @@ def test_closed_page_during_training_keeps_a_checkpoint(furnished: Path, posts_f
         async with serving(app_at_work("train", posts_file)) as server:
             async with open_page(server.url) as page:
                 await page.wait_until(lambda: state(furnished), "a step of the training")
-            await until(lambda: state(furnished) == "stopped", "the end of the run")
+            await until(lambda: state(furnished) == "stopped", lambda: "the end of the run")
 
     run(scene())
     check_run(furnished, "stopped")
@@ -126,7 +142,7 @@ def test_lost_connection_during_training_keeps_a_checkpoint(furnished: Path, pos
         async with serving(app_at_work("train", posts_file)) as server, open_page(server.url) as page:
             await page.wait_until(lambda: state(furnished), "a step of the training")
             page.drop()
-            await until(lambda: state(furnished) == "stopped", "the end of the run")
+            await until(lambda: state(furnished) == "stopped", lambda: "the end of the run")
 
     run(scene())
     check_run(furnished, "stopped")
@@ -171,6 +187,8 @@ def test_five_sessions_share_one_home(furnished: Path) -> None:
             for page, post in zip(pages, posts, strict=True):
                 await page.wait_for("adapter mood")
                 await page.press(post, "enter")
+            for page in pages:
+                await page.wait_for(" ms")
             for page in pages:
                 await page.press("f4")
                 await page.wait_for("1–5 of 5", *posts)
@@ -225,7 +243,7 @@ def test_killed_server_during_training_keeps_a_checkpoint(furnished: Path, posts
             async with open_page(process.stdout.readline().strip()) as page:  # type: ignore[union-attr]
                 await page.wait_until(lambda: state(furnished), "a step of the training")
                 process.kill()
-                await until(lambda: state(furnished) == "stopped", "the end of the run")
+                await until(lambda: state(furnished) == "stopped", lambda: "the end of the run")
 
         run(scene())
     check_run(furnished, "stopped")

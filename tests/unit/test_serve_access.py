@@ -34,7 +34,10 @@ async def check_refused(url: str, headers: Mapping[str, str]) -> None:
     """Check that each route gives nothing but the status."""
     for route in ROUTES:
         for more in ({}, UPGRADE):
-            async with aiohttp.ClientSession() as client, client.get(url + route, headers=headers | more) as response:
+            async with (
+                aiohttp.ClientSession() as client,
+                client.get(url + route, headers={**headers, **more}) as response,
+            ):
                 assert response.status == 403, route
                 assert await response.read() == b""
                 assert not {"Server", "Set-Cookie", "Location"} & set(response.headers), route
@@ -119,7 +122,9 @@ def test_names_of_this_machine_open_the_page(host: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["", TOKEN])
-@pytest.mark.parametrize("origin", ["http://example.org", "http://localhost:1", "null", "", "file://", "http://127.0.0.1"])
+@pytest.mark.parametrize(
+    "origin", ["http://example.org", "http://localhost:1", "null", "", "file://", "http://127.0.0.1"]
+)
 def test_page_of_another_website_opens_no_session(origin: str, token: str) -> None:
     async def scene() -> None:
         lines: list[str] = []
@@ -196,7 +201,9 @@ def test_other_user_of_machine_needs_the_token(is_root: None) -> None:
 def test_other_user_who_does_not_wait_opens_no_session(is_root: None, tmp_path: Path) -> None:
     trace = tmp_path / "opened"
     command = (sys.executable, "-c", f"open({str(trace)!r}, 'w')")
-    request = "GET /ws HTTP/1.1\r\nHost: localhost\r\n" + "".join(f"{key}: {value}\r\n" for key, value in UPGRADE.items())
+    request = "GET /ws HTTP/1.1\r\nHost: localhost\r\n" + "".join(
+        f"{key}: {value}\r\n" for key, value in UPGRADE.items()
+    )
 
     async def scene() -> None:
         async with serving(command) as server:

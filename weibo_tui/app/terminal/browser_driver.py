@@ -11,12 +11,16 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
+from textual import events
 from textual.drivers._byte_stream import ByteStream
 from textual.drivers.web_driver import WebDriver
 
 from weibo_tui.app.terminal.input import InputParser, is_possible_size
 from weibo_tui.app.terminal.output import CLOSE_SECONDS, TerminalOutput
 from weibo_tui.app.terminal.textual_private import TextualApp
+
+ESCAPE = "\x1b[27u"
+"""The key Escape, in a form that no other key begins with."""
 
 
 class BrowserDriver(WebDriver):
@@ -37,6 +41,9 @@ class BrowserDriver(WebDriver):
     def start_application_mode(self) -> None:
         stops = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         super().start_application_mode()
+        # A page that is opened has the focus. Textual takes it away, also from a page that has reported it already, and
+        # without it a dialog gets no keys.
+        self._app.call_later(self._app.post_message, events.AppFocus())
         if sys.platform != "win32":
             for number, handler in stops.items():  # Textual's own handlers do not let the app save its work
                 self._loop.remove_signal_handler(number)
@@ -70,7 +77,8 @@ class BrowserDriver(WebDriver):
         for data in self._input_reader:
             for kind, payload in packets.feed(data) if data else ():
                 if kind == "D":
-                    parser.feed(decode(payload))
+                    # A packet is one key, so no other part of a sequence follows.
+                    parser.feed(ESCAPE if payload == b"\x1b" else decode(payload))
                 else:
                     self._on_meta(kind, payload)
             parser.tick()

@@ -24,6 +24,7 @@ window.WebSocket = class extends WebSocket {
     this.addEventListener("close", () => {
       isOpen = false;
       document.getElementById("reason").textContent = reason;
+      document.body.classList.add("-closed"); // as textual.js does later, but what is hidden gets no focus
       document.getElementById("again").focus();
     });
   }
