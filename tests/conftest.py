@@ -118,8 +118,8 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def hub(no_network: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """Return an empty Hub on this machine, in place of the real one. No other machine can be reached."""
+def local_network(no_network: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the test connect to servers on this machine."""
 
     def lookup(host: object, *arguments: object, **options: object) -> object:
         if not str(host).startswith("127."):
@@ -131,6 +131,11 @@ def hub(no_network: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         lambda sock, address: sock.family == socket.AF_UNIX or address[0].startswith("127."),  # type: ignore[index]
     )
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
+
+
+@pytest.fixture
+def hub(local_network: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """Return an empty Hub on this machine, in place of the real one. No other machine can be reached."""
     for name in ("HF_TOKEN", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     with serving(Hub()) as served:

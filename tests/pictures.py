@@ -58,7 +58,15 @@ def save(screen: pyte.Screen, path: Path) -> None:
                 emoji = _emoji(character.data)
                 image.paste(emoji, (x, y + (CELL[1] - emoji.height) // 2), emoji)
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    image.save(path)
+    shrink(path)
+
+
+def shrink(path: Path) -> None:
+    """Give a PNG of the screen a palette, which takes a fraction of the bytes."""
+    with Image.open(path) as image:
+        small = image.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
 
 
 def _draw(

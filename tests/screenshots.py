@@ -6,6 +6,7 @@ pseudo-terminal. Needs the test extra and the fonts that `pictures` names. Takes
 
 from __future__ import annotations
 
+import asyncio
 import re
 import tempfile
 from collections import deque
@@ -14,10 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pictures
+from chromium import Shown, has_chromium, open_tab
 from made_up import write_posts
 from terminal import Terminal
+from web_page import serving, until
 
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
+from weibo_tui.web.session import app_command
 from weibo_tui.workbench import PretrainingConfig, TrainingConfig, Workbench
 
 HERE = Path(__file__).parent
@@ -69,6 +73,8 @@ def main() -> None:
             shoot(terminal, "predict-light-zh")
         with app(fresh, 60, 20) as terminal:
             shoot(terminal, "predict-narrow")
+        if has_chromium():
+            asyncio.run(browser(Path(folder) / "browser", Path(folder) / "profile"))
         furnish(home, posts)
         with app(home, 104, 32) as terminal:
             for post in POSTS:
@@ -127,6 +133,25 @@ def predict(terminal: Terminal, name: str) -> None:
         terminal.press(post, "enter")
     terminal.wait_until(lambda: terminal.text.count("ms") >= 5, "the predictions")
     shoot(terminal, name)
+
+
+async def browser(home: Path, profile: Path) -> None:
+    """Show the app in Chromium, with an explanation."""
+    command = ["env", f"WEIBO_TUI_HOME={home}", *app_command()]
+    async with serving(command) as server, open_tab(server.url, profile, 1000, 640) as tab:
+        shown = Shown(tab)
+        await shown.wait_for("float")
+        for number, post in enumerate(POSTS, 1):
+            await tab.type(post)
+            await shown.wait_for(post[-5:])
+            await tab.press("Enter")
+            await until(lambda number=number: shown.text.count("weibo ·") >= number, lambda: shown.text)  # type: ignore[misc]
+        await tab.press("Escape")
+        await tab.press("Enter")
+        await shown.wait_for("Orange")
+        await asyncio.sleep(1)
+        await tab.save(OUT / "browser.png")
+    pictures.shrink(OUT / "browser.png")
 
 
 def train(terminal: Terminal, posts: Path) -> None:

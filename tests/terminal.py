@@ -56,6 +56,12 @@ class Screen(pyte.Screen):
         self.titles: list[str] = []
         super().__init__(columns, lines)
 
+    @property
+    def text(self) -> str:
+        """All lines. No cell follows a wide character, as on a screen."""
+        # Not pyte's own `display`, which fails if half of a wide character was overwritten.
+        return "\n".join("".join(self.buffer[y][x].data for x in range(self.columns)) for y in range(self.lines))
+
     def set_title(self, param: str) -> None:
         if not param.startswith(";"):  # OSC 22, the shape of the pointer, which pyte takes for OSC 2
             self.titles.append(param)
@@ -109,10 +115,8 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """The screen's lines. No cell follows a wide character, as on a screen."""
-        # Not pyte's own `display`, which fails if half of a wide character was overwritten.
-        rows, columns = range(self.screen.lines), range(self.screen.columns)
-        return "\n".join("".join(self.screen.buffer[y][x].data for x in columns) for y in rows)
+        """The lines of the screen."""
+        return self.screen.text
 
     @property
     def in_order(self) -> bool:

@@ -85,6 +85,10 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
     def get_driver_class(self) -> type[Driver]:
         driver = super().get_driver_class()
+        if driver.__name__ == "WebDriver":  # the environment asks for it, as textual-serve does
+            from weibo_tui.app.terminal.browser_driver import BrowserDriver
+
+            return BrowserDriver
         if sys.platform != "win32" and driver.__name__ == "LinuxDriver":
             from weibo_tui.app.terminal.driver import TerminalDriver
 

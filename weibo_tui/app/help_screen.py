@@ -16,8 +16,14 @@ from weibo_tui.app.base import Dialog
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.keymap import KEY_GROUPS, KEYS, first_key, key_names, keys_of
 from weibo_tui.app.widgets.responsive_text import paragraph
+from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 
+BROWSER_HELP = N_(
+    "This is a browser, which may take Ctrl+T, Ctrl+N and Ctrl+W for itself. Press {key} for all commands. F11 opens a "
+    "full screen, where Chrome and Edge leave the app all keys. Closing or reloading the page ends the session. A "
+    "training then stops with a checkpoint."
+)
 
 class Help(Dialog[None]):
     """Help for the screen below and its focused widget."""
@@ -39,6 +45,9 @@ class Help(Dialog[None]):
         with VerticalScroll(classes="box"):
             for text in self._texts:
                 yield Static(paragraph(text), classes="about")
+            if self.app.is_web:
+                key = first_key("app.palette", self.app.keymap)
+                yield Static(paragraph(_(BROWSER_HELP).format(key=key)), classes="about")
             yield Static(Content("\n").join(self._lines()))
 
     def _lines(self) -> Iterator[Content]:

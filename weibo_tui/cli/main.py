@@ -27,6 +27,7 @@ from weibo_tui.cli import (
     predict,
     report,
     runs,
+    serve,
     torchrun,
     train,
 )
@@ -49,7 +50,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for part in (predict, train, compare, estimate, report, data, doctor, bench, keys):
+for part in (predict, train, compare, estimate, report, data, doctor, bench, keys, serve):
     part.add_to(app)
 for group in (bases.bases, adapters.adapters, files.files, annotation.group, history.history, runs.runs):
     app.add_typer(group)
@@ -67,9 +68,10 @@ def launch() -> None:
     from weibo_tui.app.app import launch as run
     from weibo_tui.app.terminal.encoding import terminal_encoding
 
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UserInputError(_("The app needs a terminal. In a pipe, use the commands in 'weibo-tui --help'."))
-    terminal_encoding()  # raises if the terminal cannot show the app
+    if not os.environ.get("TEXTUAL_DRIVER"):  # of a server that shows the app in a browser
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise UserInputError(_("The app needs a terminal. In a pipe, use the commands in 'weibo-tui --help'."))
+        terminal_encoding()  # raises if the terminal cannot show the app
     code = run()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # the terminal may be gone

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import codecs
 import os
-import re
 import select
 import signal
 import sys
 import termios
-from collections.abc import Iterable
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
 from textual import events
-from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from weibo_tui.app.terminal.encoding import terminal_encoding
-from weibo_tui.app.terminal.output import TerminalOutput
+from weibo_tui.app.terminal.input import MAX_COLUMNS, MAX_ROWS, InputParser, is_possible_size
+from weibo_tui.app.terminal.output import CLOSE_SECONDS, TerminalOutput
 from weibo_tui.app.terminal.textual_private import TextualApp
 
-MAX_COLUMNS, MAX_ROWS = 2000, 1000
-"""Larger sizes are ignored, because a terminal reports them only by mistake."""
-CLOSE_SECONDS = 2.0
-"""Longest time to wait at exit for the terminal to take the rest of the output."""
 READ_SECONDS = 0.1
 SAVE_TITLE, RESTORE_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 
@@ -43,7 +37,6 @@ class TerminalDriver(LinuxDriver):
         self._stdout = sys.__stdout__.fileno()
         self._output: TerminalOutput | None = None
         self._context = copy_context()  # Textual finds the app through it
-        self._parser = XTermParser()
         # In the event loop, because a handler that interrupts code which holds a lock would wait for itself.
         self._loop.add_signal_handler(signal.SIGTSTP, self._sigtstp_application)
         self._loop.add_signal_handler(signal.SIGCONT, self._sigcont_application)
@@ -111,6 +104,7 @@ class TerminalDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         decode = codecs.getincrementaldecoder(self._encoding)("replace").decode
+        parser = InputParser(self.process_message)
         while not self.exit_event.is_set():
             ready, _, _ = select.select([self.fileno], [], [], READ_SECONDS)
             if ready:
@@ -123,21 +117,9 @@ class TerminalDriver(LinuxDriver):
                 if not data:
                     self._exit_app()
                     return
-                # Each sequence separately, so that an invalid one drops no other.
-                for part in filter(None, re.split("(?=\x1b)", decode(data))):
-                    self._process(self._parser.feed(part))
-            self._process(self._parser.tick())
-
-    def _process(self, messages: Iterable[Message]) -> None:
-        try:
-            for message in messages:
-                self.process_message(message)
-        except Exception:  # the parser fails on sequences that no terminal sends
-            self._parser = XTermParser()
+                parser.feed(decode(data))
+            parser.tick()
 
     def process_message(self, message: Message) -> None:
-        if isinstance(message, events.Resize):
-            columns, rows = message.size
-            if not (0 < columns <= MAX_COLUMNS and 0 < rows <= MAX_ROWS):
-                return
-        super().process_message(message)
+        if not isinstance(message, events.Resize) or is_possible_size(*message.size):
+            super().process_message(message)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 MAX_PENDING_BYTES = 256 * 1024
 """Output that may wait for a slow terminal. What exceeds it is dropped, and the screen is drawn again later."""
 CHUNK_BYTES = 16 * 1024
+CLOSE_SECONDS = 2.0
+"""Longest time to wait at exit for the terminal to take the rest of the output."""
 
 
 class TerminalOutput:
@@ -35,7 +37,11 @@ class TerminalOutput:
         self._thread.start()
 
     def write(self, text: str) -> int:
-        data = text.encode(self._encoding, "replace")
+        self.write_bytes(text.encode(self._encoding, "replace"))
+        return len(text)
+
+    def write_bytes(self, data: bytes) -> int:
+        """Write `data` as a whole, or drop it as a whole."""
         with self._change:
             if not self._broken:
                 if self._pending and not self._keep_all and len(self._pending) + len(data) > MAX_PENDING_BYTES:
@@ -43,7 +49,7 @@ class TerminalOutput:
                 else:
                     self._pending += data
                     self._change.notify()
-        return len(text)
+        return len(data)
 
     def flush(self) -> None:
         """Do nothing: the thread writes."""

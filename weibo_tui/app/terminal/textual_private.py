@@ -38,6 +38,13 @@ PRIVATE_NAMES: Mapping[str, Mapping[str, str]] = {
         "_sigtstp_application": "handle SIGTSTP in the event loop",
         "_writer_thread": "ignore writes after the driver is closed",
     },
+    "textual.drivers.web_driver.WebDriver": {
+        "_app": "exit and redraw from the driver's threads",
+        "_input_reader": "exit when the server closes the input, and survive any input",
+        "_loop": "call the event loop from the driver's threads, and keep the handlers of signals",
+        "_on_meta": "read the packets that are no input of the terminal",
+        "_write": "write through a thread of our own, so that a slow browser blocks nothing",
+    },
 }
 """Class of Textual, private name, and what breaks without it."""
 
