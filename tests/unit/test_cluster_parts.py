@@ -16,12 +16,13 @@ import pytest
 from weibo_tui.atomic import atomic_write
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError, WeiboTuiError
+from weibo_tui.part_folders import PLAN_NAME
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.cluster import reader
 from weibo_tui.workbench.cluster.locations import FoundFile, Location, find_files, parse_location
 from weibo_tui.workbench.cluster.model import Model, pack
 from weibo_tui.workbench.cluster.plan import MAX_PART_ROWS, MIN_PART_ROWS, Plan, PlannedFile
-from weibo_tui.workbench.cluster.result_folder import PLAN, PartSummary, ResultFolder
+from weibo_tui.workbench.cluster.result_folder import PartSummary, ResultFolder
 from weibo_tui.workbench.cluster.worker import WINDOW, Job, Worker
 from weibo_tui.workbench.cluster.workers import NodeResources, choose_workers
 
@@ -263,11 +264,11 @@ def test_folder_with_other_files_is_refused(tmp_path: Path, results: ResultFolde
 
 def test_folder_that_is_a_file_or_foreign_plan_is_refused(tmp_path: Path, results: ResultFolder) -> None:
     (tmp_path / "results").mkdir()
-    (tmp_path / "results" / PLAN).write_text("[]")
+    (tmp_path / "results" / PLAN_NAME).write_text("[]")
     with pytest.raises(UserInputError, match="not a plan"):
         results.check()
     with pytest.raises(UserInputError, match="not a folder"):
-        ResultFolder(Location(str(tmp_path / "results" / PLAN))).check()
+        ResultFolder(Location(str(tmp_path / "results" / PLAN_NAME))).check()
 
 
 def test_folder_is_locked_once_and_left_clean(tmp_path: Path, results: ResultFolder) -> None:
@@ -276,4 +277,4 @@ def test_folder_is_locked_once_and_left_clean(tmp_path: Path, results: ResultFol
     assert not (tmp_path / "results").exists()
     with results.lock():
         results.write_plan({"request": ""})
-    assert [path.name for path in (tmp_path / "results").iterdir()] == [PLAN]
+    assert [path.name for path in (tmp_path / "results").iterdir()] == [PLAN_NAME]

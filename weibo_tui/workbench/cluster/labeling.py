@@ -28,6 +28,7 @@ from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import History, LabeledFile
 from weibo_tui.text.terminal import truncate
+from weibo_tui.workbench.cluster.locations import parse_location
 from weibo_tui.workbench.cluster.result import ClusterLabelingResult
 from weibo_tui.workbench.config import ClusterLabelingConfig
 
@@ -64,18 +65,20 @@ def _short_folder() -> str | None:
 
 
 def _record(history: History, config: ClusterLabelingConfig, result: ClusterLabelingResult) -> None:
-    source = Path(config.sources[0]).absolute() if len(config.sources) == 1 else _common_folder(config)
-    out = config.out.absolute()
-    entry = LabeledFile(source, out, result.adapter, result.rows, result.failed, result.counts, result.finished_at)
+    out = Path(result.out)
+    entry = LabeledFile(
+        _source(config), out, result.adapter, result.rows, result.failed, result.counts, result.finished_at
+    )
     if not history.contains_file(entry):  # the same command may have been run again
         history.add_file(entry)
 
 
-def _common_folder(config: ClusterLabelingConfig) -> Path:
-    paths = [os.path.abspath(source) for source in config.sources]  # noqa: PTH100 - as commonpath needs them
-    with suppress(ValueError):  # different drives
-        return Path(os.path.commonpath(paths))
-    return Path(paths[0])
+def _source(config: ClusterLabelingConfig) -> Path:
+    """Return the source, or of several the folder that has all of them. URLs are without credentials."""
+    sources = [parse_location(source).shown for source in config.sources]
+    with suppress(ValueError):  # paths and URLs, or different drives
+        return Path(os.path.commonpath(sources) or sources[0])
+    return Path(sources[0])
 
 
 def _run_child(
@@ -178,7 +181,7 @@ def _read_lines(stream: IO[bytes], lines: Queue[bytes]) -> None:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End the child: by the end of its input, so that it takes Ray down, or if it does not, by force."""
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
     with suppress(OSError):
         process.stdin.close()
     try:
@@ -187,4 +190,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     finally:  # also at a second Ctrl-C
         process.kill()
         process.wait()
-        process.stdout.close()

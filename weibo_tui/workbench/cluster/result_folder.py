@@ -16,12 +16,12 @@ from weibo_tui.atomic import NO_FOLLOW, atomic_write, cannot_write, make_private
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_names
+from weibo_tui.part_folders import PLAN_NAME
 from weibo_tui.workbench.cluster.locations import Location, is_visible, store_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PLAN = "_weibo-tui.json"
 LOCK = "_weibo-tui.lock"
 _PART = re.compile(r"part-(\d{6,})\.parquet")
 _METADATA = b"weibo-tui"
@@ -96,20 +96,20 @@ class ResultFolder:
 
     def read_plan(self) -> dict[str, Any] | None:
         """Return the content of the plan, None without one. Raise UserInputError for another file of its name."""
-        if PLAN not in self._names():
+        if PLAN_NAME not in self._names():
             return None
         try:
-            values = json.loads(self._read(PLAN))
+            values = json.loads(self._read(PLAN_NAME))
             if isinstance(values, dict) and values.get("program") == "weibo-tui":
                 return values
         except ValueError:
             pass
         message = _("{path} is not a plan of weibo-tui. Choose another folder for the results.")
-        raise UserInputError(message.format(path=self.location.join(PLAN).shown))
+        raise UserInputError(message.format(path=self.location.join(PLAN_NAME).shown))
 
     def write_plan(self, values: dict[str, Any]) -> None:
         """Replace the plan."""
-        self._write(PLAN, json.dumps({"program": "weibo-tui", **values}, indent=1).encode())
+        self._write(PLAN_NAME, json.dumps({"program": "weibo-tui", **values}, indent=1).encode())
 
     def write_part(self, table: pa.Table, summary: PartSummary) -> None:
         """Write a part with its summary. Other programs see the whole file or none."""

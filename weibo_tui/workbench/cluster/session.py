@@ -50,12 +50,17 @@ def _set_environment(address: str | None) -> None:
     os.environ |= {
         "RAY_USAGE_STATS_ENABLED": "0",  # no network
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # without this, Ray warns that it will change
-        "RAY_task_oom_retries": "3",  # by default a reader that needs too much memory is tried for ever
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # `uv run` would copy the working folder to the workers
     }
     if address is None:
-        # Other users of the machine must not reach it: it runs the code that it is sent.
-        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        # Ray runs the code that it is sent. Other machines cannot reach it, because it listens on 127.0.0.1 only, as
+        # on macOS, and other users of this machine do not have the token.
+        os.environ |= {
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_task_oom_retries": "3",  # by default a reader that needs too much memory is tried for ever
+        }
 
 
 def _no_ray(address: str | None, reason: str) -> WeiboTuiError:

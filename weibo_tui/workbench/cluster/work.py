@@ -60,6 +60,8 @@ class ClusterWork:
         self._check_out()
         with self._out.lock():
             stored = self._out.read_plan()
+            if stored is not None and not self._config.overwrite and not self._continues(stored):
+                raise self._other_plan()
             if stored is not None and "finished_at" in stored and self._continues(stored):
                 result = self._finished(stored)
             else:
@@ -135,19 +137,21 @@ class ClusterWork:
         if stored is not None and self._continues(stored) and stored["compute"] == compute:
             return Plan.from_json(stored, self._files)
         if stored is not None and not self._config.overwrite:
-            message = _(
-                "{path} has results of other files, another adapter or other options. Use --overwrite to replace "
-                "them, or choose another folder."
-            )
-            in_app = _(
-                "{path} has results of other files, another adapter or other options. Remove it, or choose another "
-                "folder."
-            )
-            raise UserInputError(message.format(path=self._out.shown), in_app.format(path=self._out.shown))
+            raise self._other_plan()
         plan = Plan.make(self._request, compute, (yield from self._count()), WINDOW)
         self._out.remove_parts(self._out.parts())
         self._out.write_plan(plan.to_json())
         return plan
+
+    def _other_plan(self) -> UserInputError:
+        message = _(
+            "{path} has results of other files, another adapter or other options. Use --overwrite to replace them, or "
+            "choose another folder."
+        )
+        in_app = _(
+            "{path} has results of other files, another adapter or other options. Remove it, or choose another folder."
+        )
+        return UserInputError(message.format(path=self._out.shown), in_app.format(path=self._out.shown))
 
     def _count(self) -> Generator[Progress, None, list[PlannedFile]]:
         counted: dict[int, PlannedFile] = {}

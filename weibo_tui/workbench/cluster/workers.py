@@ -56,7 +56,9 @@ def choose_workers(
             return Workers(needed, choice, gpus)
     if room:
         message = _("There is room for {room} workers here, not for {number}. Use --workers {room}, or fewer.")
-        raise UserInputError(message.format(room=room, number=number))
+        in_app = _("There is room for {room} workers here, not for {number}. Choose {room}, or fewer.")
+        values = {"room": room, "number": number}
+        raise UserInputError(message.format(**values), in_app.format(**values))
     message = _(
         "There is no machine here with {cpus} free cores, {gpus} GPUs and {memory} GB of memory, which a worker needs. "
         "Use fewer threads or GPUs for each worker, or other machines."
