@@ -232,9 +232,11 @@ def test_form_for_ray_takes_several_files(furnished: Path, few: Path, tmp_path: 
         assert plan.out == tmp_path / "results"
 
         form._source.value = f"{data}/*.json"
+        await until(pane.pilot, lambda: not form.preview.readings)
         await pane.press("ctrl+s")
         await until(pane.pilot, lambda: "contains no tables" in " ".join(drawn(pane.pilot).split()))
         form._source.value, form._folder.value = str(few), str(few)
+        await until(pane.pilot, lambda: form.preview.readings)
         await pane.press("ctrl+s")
         await until(pane.pilot, lambda: f"{few} is not a folder" in " ".join(drawn(pane.pilot).split()))
 
