@@ -15,6 +15,10 @@ TRAININGS = (("train",), ("bases", "pretrain"), ("runs", "resume"))
 """The commands that several processes can share."""
 
 
+INTERRUPTED = 130
+"""Exit code of a command that a signal has stopped."""
+
+
 def rank_in_several() -> int | None:
     """Return the rank of this process if torchrun started several, otherwise None."""
     is_alone = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ["WORLD_SIZE"] == "1"
@@ -32,21 +36,27 @@ def run(command: Callable[[], int], rank: int) -> int:
                 "Run this command without torchrun."
             )
         )
-    from weibo_tui.workbench.parallel import do_jobs, join_processes  # imports torch
+    from weibo_tui.engine.parallel import join  # imports torch
+    from weibo_tui.workbench.parallel import do_jobs
 
+    # While the processes wait for each other, torch does not let Python handle a signal.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    processes = join()
     if rank:
         _ignore_stop_signals()
-        do_jobs()
+        do_jobs(processes)
         return 0
-    processes = join_processes()
 
     def stop() -> None:
-        # When another process has ended, torchrun stops this one, which saves a checkpoint and says so.
+        # When another process has ended, torchrun stops this one, which still has to say so.
         if not processes.has_ended:
             raise KeyboardInterrupt
 
     with handle_stop_signals(stop):
-        return command()
+        code = command()
+        if code == INTERRUPTED:
+            processes.check()
+        return code
 
 
 def _is_training(arguments: Sequence[str]) -> bool:

@@ -86,10 +86,16 @@ class Processes:
                 raise UserInputError(message.format(number=neighbors, host=socket.gethostname(), cards=cards))
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
             torch.cuda.set_device(device)
-        cores = usable_cores()
-        placed = replace(compute, device=device, threads=min(threads or cores, max(1, cores // neighbors)))
+        share = max(1, usable_cores() // neighbors)
+        placed = replace(compute, device=device, threads=min(threads or share, share))
         placed.use_threads()
         return placed
+
+    def place_alone(self, compute: Compute, threads: int) -> Compute:
+        """Return `compute` with all of the CPU, at most `threads` (0: any), for work that the others wait for."""
+        if self.size == 1:
+            return compute
+        return replace(compute, threads=min(threads or usable_cores(), usable_cores()))
 
     def owned(self, indices: Indices, number: int) -> Indices:
         """Return those of `indices`, modulo `number`, that always belong to this process, so that it can cache them."""
