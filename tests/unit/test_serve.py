@@ -100,6 +100,8 @@ def test_end_of_app_is_explained_on_the_page() -> None:
         silent = (sys.executable, "-c", "import sys; sys.exit(3)")
         async with serving(silent) as server, open_page(server.url) as page:
             assert "exit code 3" in await page.wait_for_end()
+        async with serving(["/nowhere/app"]) as server, open_page(server.url) as page:
+            assert await page.wait_for_end() == "Cannot start a session (No such file or directory)."
 
     run(scene())
 
@@ -157,7 +159,7 @@ def test_end_of_server_during_training_keeps_a_checkpoint(furnished: Path, posts
             end = asyncio.create_task(server.close())
             assert await page.wait_for_end() == "The server has ended."
             await end
-        assert "Ending 1 session …" in lines
+        assert "Ending 1 session … Ctrl-C again ends without waiting." in lines
 
     run(scene())
     check_run(furnished, "stopped")

@@ -32,7 +32,7 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help=_("Port; 0 takes any free one."))] = 8000,
     host: Annotated[
         str,
-        typer.Option("--host", metavar="ADDRESS", help=_("Address to listen on. All but this machine need a token.")),
+        typer.Option("--host", metavar="ADDRESS", help=_("Address to listen on. Others than 127.0.0.1 need a token.")),
     ] = "127.0.0.1",
     token: Annotated[
         str,
