@@ -213,15 +213,16 @@ main()
 """
 
 
-def serve(home: Path, script: str = "from weibo_tui.cli import main; main()", *words: str) -> subprocess.Popen[str]:
+def serve(script: str = "from weibo_tui.cli import main; main()", *words: str) -> subprocess.Popen[str]:
     """Start the command on a free port."""
     variables = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    variables.pop("PYTHONUNBUFFERED", None)
     command = [sys.executable, "-c", script, "serve", "--port", "0", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables)
 
 
 def test_ctrl_c_ends_server_and_sessions(furnished: Path) -> None:
-    with serve(furnished) as process:
+    with serve() as process:
         assert process.stdout is not None
         assert process.stderr is not None
 
@@ -238,7 +239,7 @@ def test_ctrl_c_ends_server_and_sessions(furnished: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_server_during_training_keeps_a_checkpoint(furnished: Path, posts_file: Path) -> None:
-    with serve(furnished, SERVE_TRAINING, str(posts_file)) as process:
+    with serve(SERVE_TRAINING, str(posts_file)) as process:
         assert process.stdout is not None
 
         async def scene() -> None:
@@ -279,4 +280,4 @@ def test_missing_packages_are_named(command: Command, monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "textual_serve", None)
     refused = command("serve")
     assert refused.code == 2
-    assert "python -m pip install 'weibo-tui[web]'" in refused.err
+    assert "-m pip install 'weibo-tui[web]'" in refused.err
