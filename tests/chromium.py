@@ -104,7 +104,7 @@ class Tab:
 
 
 class Shown:
-    """What the app shows in a tab, drawn from the messages of its websocket."""
+    """The screen of the app in a tab, drawn from the messages of its websocket."""
 
     def __init__(self, tab: Tab) -> None:
         self._tab = tab

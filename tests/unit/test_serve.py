@@ -100,6 +100,8 @@ def test_end_of_app_is_explained_on_the_page() -> None:
         silent = (sys.executable, "-c", "import sys; sys.exit(3)")
         async with serving(silent) as server, open_page(server.url) as page:
             assert "exit code 3" in await page.wait_for_end()
+        async with serving(["/nowhere/app"]) as server, open_page(server.url) as page:
+            assert await page.wait_for_end() == "Cannot start a session (No such file or directory)."
 
     run(scene())
 
@@ -157,7 +159,7 @@ def test_end_of_server_during_training_keeps_a_checkpoint(furnished: Path, posts
             end = asyncio.create_task(server.close())
             assert await page.wait_for_end() == "The server has ended."
             await end
-        assert "Ending 1 session …" in lines
+        assert "Ending 1 session … Ctrl-C again ends without waiting." in lines
 
     run(scene())
     check_run(furnished, "stopped")
@@ -211,15 +213,16 @@ main()
 """
 
 
-def serve(home: Path, script: str = "from weibo_tui.cli import main; main()", *words: str) -> subprocess.Popen[str]:
+def serve(script: str = "from weibo_tui.cli import main; main()", *words: str) -> subprocess.Popen[str]:
     """Start the command on a free port."""
     variables = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    variables.pop("PYTHONUNBUFFERED", None)
     command = [sys.executable, "-c", script, "serve", "--port", "0", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables)
 
 
 def test_ctrl_c_ends_server_and_sessions(furnished: Path) -> None:
-    with serve(furnished) as process:
+    with serve() as process:
         assert process.stdout is not None
         assert process.stderr is not None
 
@@ -236,7 +239,7 @@ def test_ctrl_c_ends_server_and_sessions(furnished: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_server_during_training_keeps_a_checkpoint(furnished: Path, posts_file: Path) -> None:
-    with serve(furnished, SERVE_TRAINING, str(posts_file)) as process:
+    with serve(SERVE_TRAINING, str(posts_file)) as process:
         assert process.stdout is not None
 
         async def scene() -> None:
@@ -277,4 +280,4 @@ def test_missing_packages_are_named(command: Command, monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "textual_serve", None)
     refused = command("serve")
     assert refused.code == 2
-    assert "python -m pip install 'weibo-tui[web]'" in refused.err
+    assert "-m pip install 'weibo-tui[web]'" in refused.err

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -28,6 +29,12 @@ APP = (sys.executable, "-c", "import sys; print('no app', file=sys.stderr)")
 
 def run(scene: Coroutine[None, None, None]) -> None:
     asyncio.run(asyncio.wait_for(scene, 120))
+
+
+async def fetch(client: aiohttp.ClientSession, url: str, **options: Any) -> tuple[int, Mapping[str, str], str]:
+    """Return status, headers and text of a page."""
+    async with client.get(url, **options) as response:
+        return response.status, response.headers, await response.text()
 
 
 async def check_refused(url: str, headers: Mapping[str, str]) -> None:
@@ -77,17 +84,16 @@ def test_token_opens_page_and_cookie_replaces_it() -> None:
     async def scene() -> None:
         jar = aiohttp.CookieJar(unsafe=True)  # for addresses too
         async with serving(APP, token=TOKEN) as server, aiohttp.ClientSession(cookie_jar=jar) as client:
-            page = await client.get(server.url)
-            assert page.status == 200
-            cookie = page.headers["Set-Cookie"]
-            assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
-            assert TOKEN not in cookie
+            status, headers, _text = await fetch(client, server.url)
+            assert status == 200
+            assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(headers["Set-Cookie"].split("; "))
+            assert TOKEN not in headers["Set-Cookie"]
             address = server.url.partition("?")[0]
-            assert (await client.get(address)).status == 200
-            assert (await client.get(address + "static/js/textual.js")).status == 200
-            assert (await client.get(address + "nothing")).status == 404
-            websocket = await client.ws_connect(address + "ws")
-            assert await websocket.receive_json() == ["ended", "no app"]
+            expected = {"": 200, "static/js/textual.js": 200, "nothing": 404, "static/../server.py": 404, "static": 403}
+            for route, code in expected.items():
+                assert (await fetch(client, address + route))[0] == code, route
+            async with client.ws_connect(address + "ws") as websocket:
+                assert await websocket.receive_json() == ["ended", "no app"]
 
     run(scene())
 
@@ -96,7 +102,8 @@ def test_cookie_of_another_server_gives_nothing() -> None:
     async def scene() -> None:
         async with serving(APP, token=TOKEN) as one, serving(APP, token=TOKEN) as other:
             async with aiohttp.ClientSession() as client:
-                cookie = (await client.get(one.url)).cookies.popitem()[1].value
+                _status, headers, _text = await fetch(client, one.url)
+            cookie = headers["Set-Cookie"].partition("=")[2].partition(";")[0]
             for port in (one.port, other.port):
                 await check_refused(other.url.partition("?")[0], {"Cookie": f"weibo-tui-{port}={cookie}"})
 
@@ -116,7 +123,7 @@ def test_name_of_another_machine_gives_nothing(host: str) -> None:
 def test_names_of_this_machine_open_the_page(host: str) -> None:
     async def scene() -> None:
         async with serving(APP) as server, aiohttp.ClientSession() as client:
-            assert (await client.get(server.url, headers={"Host": host})).status == 200
+            assert (await fetch(client, server.url, headers={"Host": host}))[0] == 200
 
     run(scene())
 
@@ -153,12 +160,12 @@ def test_page_names_no_other_website() -> None:
     async def scene() -> None:
         async with serving(APP) as server, aiohttp.ClientSession() as client:
             for path in ("", "page/page.css", "page/page.js", "static/css/xterm.css", "static/js/textual.js"):
-                response = await client.get(server.url + path)
-                assert response.status == 200, path
-                assert "default-src 'none'" in response.headers["Content-Security-Policy"]
-                assert response.headers["X-Frame-Options"] == "DENY"
+                status, headers, text = await fetch(client, server.url + path)
+                assert status == 200, path
+                assert "default-src 'none'" in headers["Content-Security-Policy"]
+                assert headers["X-Frame-Options"] == "DENY"
                 if "static" not in path:  # textual-serve's own, which names the sources of its code
-                    assert re.findall("https?://", await response.text()) == []
+                    assert re.findall("https?://", text) == []
 
     run(scene())
 

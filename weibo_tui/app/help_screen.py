@@ -25,6 +25,7 @@ BROWSER_HELP = N_(
     "training then stops with a checkpoint."
 )
 
+
 class Help(Dialog[None]):
     """Help for the screen below and its focused widget."""
 

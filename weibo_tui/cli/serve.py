@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weibo_tui.cli.help import Command
-from weibo_tui.cli.output import echo, echo_info
+from weibo_tui.cli.output import echo_info
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.signals import handle_stop_signals
@@ -32,7 +34,7 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help=_("Port; 0 takes any free one."))] = 8000,
     host: Annotated[
         str,
-        typer.Option("--host", metavar="ADDRESS", help=_("Address to listen on. All but this machine need a token.")),
+        typer.Option("--host", metavar="ADDRESS", help=_("Address to listen on. Others than 127.0.0.1 need a token.")),
     ] = "127.0.0.1",
     token: Annotated[
         str,
@@ -47,8 +49,9 @@ def serve(
     try:
         from weibo_tui.web.server import Server
     except ModuleNotFoundError as error:
-        message = _("The app in a browser needs other packages. Install them: python -m pip install 'weibo-tui[web]'")
-        raise UserInputError(message) from error
+        command = f"{Path(sys.executable).name} -m pip install 'weibo-tui[web]'"
+        message = _("The app in a browser needs other packages. Install them: {command}")
+        raise UserInputError(message.format(command=command)) from error
     server = Server(host, port, token or os.environ.get("WEIBO_TUI_TOKEN", ""), sessions, echo_info)
     asyncio.run(_run(server, host))
 
@@ -64,7 +67,7 @@ async def _run(server: Server, host: str) -> None:
 
     with handle_stop_signals(stop):
         await server.start()
-        echo(server.url)
+        print(server.url, flush=True)  # a program that reads it must not wait for the end
         _say_how_to_reach(server, host)
         await stopped.wait()
         await server.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import html
+import logging
 import socket
 import string
 from collections.abc import Callable, Sequence
@@ -22,7 +23,8 @@ from aiohttp.typedefs import Handler
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext
+from weibo_tui.locale import join_sentences, language_tag, ngettext, with_note
+from weibo_tui.log import user_message
 from weibo_tui.web.access import Access, is_loopback
 from weibo_tui.web.session import Session, app_command, end
 
@@ -66,7 +68,10 @@ class Server:
         self._logged: set[str] = set()
         self._command = command or app_command()
         self._sessions: dict[Session, web.WebSocketResponse] = {}
-        self._runner = web.AppRunner(self._application(), access_log=None, handle_signals=False)
+        # aiohttp would log each malformed request with a traceback.
+        silent = logging.getLogger(__name__)
+        silent.disabled = True
+        self._runner = web.AppRunner(self._application(), access_log=None, logger=silent, handle_signals=False)
 
     @property
     def url(self) -> str:
@@ -90,7 +95,7 @@ class Server:
         self._max_sessions = 0
         if number := len(self._sessions):
             message = ngettext("Ending {number} session …", "Ending {number} sessions …", number)
-            self._log(message.format(number=number))
+            self._log(join_sentences(message.format(number=number), _("Ctrl-C again ends without waiting.")))
         await asyncio.gather(*(end(page, _("The server has ended.")) for page in self._sessions.values()))
         while self._sessions:
             await asyncio.sleep(0.05)
@@ -118,12 +123,18 @@ class Server:
 
     @web.middleware
     async def _check_access(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not (fault := self._access.find_fault(request)):
+        if fault := self._access.find_fault(request):
+            if fault not in self._logged:  # once, so that requests cannot flood the terminal
+                self._logged.add(fault)
+                self._log(_(fault))
+            return web.Response(status=403)
+        try:
             return await handler(request)
-        if fault not in self._logged:  # once, so that requests cannot flood the terminal
-            self._logged.add(fault)
-            self._log(_(fault))
-        return web.Response(status=403)
+        except web.HTTPException:
+            raise
+        except Exception as error:
+            self._log(user_message(error))
+            return web.Response(status=500)
 
     async def _show_page(self, request: web.Request) -> web.Response:
         template = string.Template((PAGE / "page.html").read_text("utf-8"))
@@ -143,6 +154,8 @@ class Server:
         self._log_sessions(_("Session opened: {address}").format(address=request.remote))
         try:
             await session.serve(_number(request, "width", 80), _number(request, "height", 24))
+        except OSError as error:
+            await end(websocket, _("Cannot start a session ({reason}).").format(reason=error.strerror or error))
         finally:
             del self._sessions[session]
             self._log_sessions(_("Session ended: {address}").format(address=request.remote))
@@ -150,7 +163,8 @@ class Server:
 
     def _log_sessions(self, event: str) -> None:
         number = len(self._sessions)
-        self._log(f"{event} ({ngettext('{number} session', '{number} sessions', number).format(number=number)})")
+        sessions = ngettext("{number} session", "{number} sessions", number).format(number=number)
+        self._log(with_note(event, sessions))
 
 
 def _check(host: str, token: str) -> None:
@@ -170,7 +184,7 @@ def _check(host: str, token: str) -> None:
 def _texts() -> dict[str, str]:
     """Return the texts of the page."""
     return {
-        "language": _("en"),
+        "language": language_tag(),
         "starting": _("Starting …"),
         "ended": _("The session has ended."),
         "lost": _("The connection to the server is lost. A training in progress stops with a checkpoint."),
