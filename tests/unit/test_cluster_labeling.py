@@ -127,6 +127,8 @@ def test_out_among_sources_or_in_home_is_refused(wb: Workbench, source: Path, ou
     refuse(wb, config(source, source), "inside the sources")
     refuse(wb, config(source / "b.jsonl", source.parent), "inside the sources")
     refuse(wb, config(source, wb.paths.adapters / "out"), "belongs to weibo-tui")
+    refuse(wb, config(source.parent / "**" / "*.parquet", out), "inside the sources")
+    refuse(wb, config(source.parent / "*", out), "inside the sources")
     out.symlink_to(source)
     refuse(wb, config(source, out), "inside the sources")
     assert not (source / PLAN_NAME).exists()

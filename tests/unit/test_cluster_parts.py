@@ -112,6 +112,11 @@ def test_plan_covers_every_row_once(tmp_path: Path, rows: int) -> None:
         assert all(part.first_row == place * plan.part_rows for place, part in enumerate(second))
 
 
+def test_plan_has_smaller_parts_of_long_rows(tmp_path: Path) -> None:
+    file = PlannedFile(FoundFile(Location(str(tmp_path / "a")), 10**9, 1), 10_000, ("text",))
+    assert Plan.make("request", "compute", [file], 64).part_rows == 640
+
+
 def test_plan_is_for_unchanged_files_only(tmp_path: Path) -> None:
     plan = Plan.make("request", "compute", [planned(tmp_path / "a", 3)], WINDOW)
     again = Plan.from_json(json.loads(json.dumps(plan.to_json())))

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.labeling import LabelingResult
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
-OUT_HELP = _("Result: .csv, .tsv, .jsonl, .parquet or .xlsx (default: next to the file).")
+OUT_HELP = _("Result: .csv, .tsv, .jsonl, .parquet or .xlsx (default: next to the file); a folder with --engine ray.")
 _INDENT = "    "
 MAX_LINE = 2**20
 """Characters of a line of stdin; the model reads far fewer."""

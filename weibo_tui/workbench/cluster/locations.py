@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # A drive of Windows has one letter. A Path has made one slash of the two.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}([^/?]*)([^?]*)(\?.*)?", re.DOTALL)
 _BUCKET_SCHEMES = ("s3", "gs", "gcs")
-_GLOB = re.compile(r"\*\*/|\*\*|\*|[^*]+")
+_GLOB = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,13 @@ class Location:
         if self.root or folder.root:
             return self.shown == folder.shown or self.shown.startswith(f"{folder.shown.rstrip('/')}/")
         return Path(os.path.realpath(self.path)).is_relative_to(os.path.realpath(folder.path))
+
+    def contains(self, file: Location) -> bool:
+        """Return whether a file is this one, or in this folder, or matches this pattern."""
+        if file.is_in(self):
+            return True
+        pattern = re.compile(_as_regex(self.shown) + "(?:/.*)?", re.DOTALL)
+        return pattern.fullmatch(Path(file.shown).as_posix() if not file.root else file.shown) is not None
 
     @property
     def filesystem(self) -> FileSystem:
@@ -177,7 +184,7 @@ def _find_in_store(location: Location) -> list[FoundFile]:
 
 
 def _as_regex(pattern: str) -> str:
-    signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*"}
+    signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return "".join(signs.get(part) or re.escape(part) for part in _GLOB.findall(pattern))
 
 

@@ -6,6 +6,7 @@ Ray Data starts readers only while workers need parts, so that the memory in use
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,12 +18,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from weibo_tui import locale
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
-from weibo_tui.errors import WeiboTuiError
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.workbench.cluster import reader
 from weibo_tui.workbench.cluster.locations import FoundFile
 from weibo_tui.workbench.cluster.model import Files
 from weibo_tui.workbench.cluster.plan import Part, Plan, PlannedFile
-from weibo_tui.workbench.cluster.reader import ATTEMPTS, ReadPart, describe
+from weibo_tui.workbench.cluster.reader import ATTEMPTS, PAUSE_SECONDS, ReadPart, describe
 from weibo_tui.workbench.cluster.result_folder import PartSummary
 from weibo_tui.workbench.cluster.worker import Job, Worker
 from weibo_tui.workbench.cluster.workers import READER_CPUS, Workers
@@ -300,13 +301,16 @@ class _Labeler:
         number = read.part.number
         if self._problem or read.error:
             return FailedPart(number, self._problem or read.error, bool(self._problem))
-        for _attempt in range(ATTEMPTS):
+        is_fatal = False
+        for attempt in range(ATTEMPTS):
+            time.sleep(attempt * PAUSE_SECONDS)
             try:
                 return self._worker.label(read, lambda rows: self._board.add.remote(number, rows))
-            except WeiboTuiError as error:
+            except UserInputError as error:
                 return FailedPart(number, str(error))
             except Exception as error:
-                reason = describe(error)
+                # A disk that is full, or a store that is gone, would fail with all other parts too.
+                reason, is_fatal = describe(error), isinstance(error, WeiboTuiError)
             finally:
                 self._board.remove.remote(number)
-        return FailedPart(number, reason)
+        return FailedPart(number, reason, is_fatal)

@@ -27,7 +27,7 @@ from weibo_tui.workbench.cluster.pipeline import FailedPart, Labeling, RowsDone
 from weibo_tui.workbench.cluster.plan import Part, Plan, PlannedFile
 from weibo_tui.workbench.cluster.reader import ATTEMPTS
 from weibo_tui.workbench.cluster.result import ClusterLabelingResult
-from weibo_tui.workbench.cluster.result_folder import PartSummary, ResultFolder
+from weibo_tui.workbench.cluster.result_folder import PartSummary, ResultFolder, part_name
 from weibo_tui.workbench.cluster.worker import WINDOW, Job, added_columns
 from weibo_tui.workbench.cluster.workers import Workers, choose_workers
 from weibo_tui.workbench.config import ClusterLabelingConfig, check_output
@@ -76,7 +76,8 @@ class ClusterWork:
         if not out.root:
             check_output(self._models.paths, Path(out.join("part").path))
         sources = map(parse_location, self._config.sources)
-        if any(file.location.is_in(out) for file in self._files) or any(out.is_in(source) for source in sources):
+        part = out.join(part_name(0))
+        if any(file.location.is_in(out) for file in self._files) or any(source.contains(part) for source in sources):
             message = _("{path} is inside the sources, or has some of them. Choose another folder for the results.")
             raise UserInputError(message.format(path=out.shown))
         self._out.check()
@@ -164,7 +165,8 @@ class ClusterWork:
                 counted[number] = planned
             yield Progress("counting", len(counted), len(self._files), note=note if len(counted) <= _MAX_NOTES else "")
         planned_files = [counted[number] for number in range(len(counted))]
-        yield Progress("counting", len(counted), len(counted), note=_summary(planned_files))
+        summary = _summary(planned_files)
+        yield Progress("counting", len(counted), len(counted), note=summary if len(counted) > 1 else "")
         return planned_files
 
     def _run(self, labeling: Labeling, done: dict[int, PartSummary], failures: dict[int, str]) -> Iterator[Progress]:
@@ -186,7 +188,7 @@ class ClusterWork:
                     failures[event.number] = event.reason
                 case RowsDone():
                     by_part = event.by_part
-            # Never back: another worker may have started a part again.
+            # Never less: another worker may have started a part again.
             shown = max(shown, rows + sum(number for part, number in by_part.items() if part not in done))
             yield Progress("labeling", shown, plan.rows)
 
