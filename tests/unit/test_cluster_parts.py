@@ -23,8 +23,9 @@ from weibo_tui.workbench.cluster.locations import FoundFile, Location, find_file
 from weibo_tui.workbench.cluster.model import Model, pack
 from weibo_tui.workbench.cluster.plan import MAX_PART_ROWS, MIN_PART_ROWS, Plan, PlannedFile
 from weibo_tui.workbench.cluster.result_folder import PartSummary, ResultFolder
-from weibo_tui.workbench.cluster.worker import WINDOW, Job, Worker
+from weibo_tui.workbench.cluster.worker import Job, Worker
 from weibo_tui.workbench.cluster.workers import NodeResources, choose_workers
+from weibo_tui.workbench.labeling import WINDOW
 
 NODE = NodeResources(cpus=8, gpus=0, memory=64e9)
 GPU_NODE = NodeResources(cpus=64, gpus=8, memory=256e9)

@@ -116,13 +116,17 @@ def _open_store(root: str) -> FileSystem:
 
 
 def find_files(sources: Iterable[str]) -> list[FoundFile]:
-    """Return the files of paths, folders, patterns and URLs, each once, in the order of the sources and the names.
+    """Return the files of paths, folders, patterns and URLs; see `find_in`."""
+    return find_in(map(parse_location, sources))
+
+
+def find_in(sources: Iterable[Location]) -> list[FoundFile]:
+    """Return the files of files, folders and patterns, each once, in the order of the sources and the names.
 
     Folders are searched for tables by suffix, also inside their folders, without names that begin with `.` or `_`.
     Raise UserInputError where a source has no file."""
     found: dict[str, FoundFile] = {}
-    for source in sources:
-        location = parse_location(source)
+    for location in sources:
         files = _find_in_store(location) if location.root else [state_of(file) for file in _find_on_disk(location)]
         if not files:
             message = _("{source} contains no tables of posts. Check the name or the pattern.")
