@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import models
+import numpy as np
 import pytest
 import torch
 from shared_trainings import TRAININGS, Result
 
-from weibo_tui.engine.parallel import ALONE
+from weibo_tui.engine.device import usable_cores
+from weibo_tui.engine.parallel import ALONE, Processes
 
 PROGRAM = Path(__file__).parents[1] / "shared_trainings.py"
 RANKS = range(2)
@@ -56,6 +59,23 @@ def test_all_processes_have_the_same_bits(name: str, shared: list[dict[str, Resu
     assert all(torch.equal(second.weights[part], weight) for part, weight in first.weights.items())
     assert first.evaluations == second.evaluations
     assert first.error == second.error
+
+
+def test_processes_share_the_threads_of_their_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    cores, compute = usable_cores(), models.compute()
+    processes, one = Processes(1, 2), Processes()
+    assert processes.place(compute, 0).threads == max(1, cores // 2)
+    assert processes.place(compute, 1).threads == 1
+    assert processes.place_alone(compute, 0).threads == cores
+    assert processes.place_alone(compute, 1).threads == 1
+    assert one.place(compute, 0).threads == one.place_alone(compute, 0).threads == compute.threads
+
+
+def test_each_post_belongs_to_one_process() -> None:
+    variants = np.arange(10)  # of five posts
+    owned = [Processes(rank, 3).owned(variants, 5).tolist() for rank in range(3)]
+    assert owned == [[0, 3, 5, 8], [1, 4, 6, 9], [2, 7]]
 
 
 def test_lack_of_memory_halves_batches_of_its_process_only(shared: list[dict[str, Result]]) -> None:

@@ -193,6 +193,18 @@ def test_signal_to_torchrun_stops_with_checkpoint(
 
 
 @pytest.mark.slow
+def test_paused_training_continues_in_both_processes(command: Command, alone: Path, posts_file: Path) -> None:
+    with running("train", posts_file, "--name", "paused", *TRAIN, "--json") as program:
+        run = program.run_to_step(20)
+        command.ok("runs", "pause", run)
+        assert "paused" in command.ok("runs", "show", run).out
+        command.ok("runs", "resume", run)
+        program.run_to_step(STEPS)
+        assert program.end()[0] == 0
+    check_same_adapter(alone, "alone", "paused")
+
+
+@pytest.mark.slow
 def test_two_processes_train_several_seeds(command: Command, furnished: Path, posts_file: Path) -> None:
     seeds = ("--seeds", "2", "--no-probes")
     command.ok("train", posts_file, "--name", "alone", *TRAIN, *seeds, "--threads", "1")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -13,6 +14,8 @@ from weibo_tui.signals import handle_stop_signals
 
 TRAININGS = (("train",), ("bases", "pretrain"), ("runs", "resume"))
 """The commands that several processes can share."""
+INTERRUPTED = 130
+"""Exit code of a command that a signal has stopped."""
 
 
 def rank_in_several() -> int | None:
@@ -32,21 +35,41 @@ def run(command: Callable[[], int], rank: int) -> int:
                 "Run this command without torchrun."
             )
         )
-    from weibo_tui.workbench.parallel import do_jobs, join_processes  # imports torch
+    from weibo_tui.engine.parallel import join  # imports torch
+    from weibo_tui.workbench.parallel import do_jobs
 
+    # While the processes wait for each other, torch does not let Python handle a signal.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with _stdout_hidden():
+        processes = join()
     if rank:
         _ignore_stop_signals()
-        do_jobs()
+        do_jobs(processes)
         return 0
-    processes = join_processes()
 
     def stop() -> None:
-        # When another process has ended, torchrun stops this one, which saves a checkpoint and says so.
+        # When another process has ended, torchrun stops this one, which still has to say so.
         if not processes.has_ended:
             raise KeyboardInterrupt
 
     with handle_stop_signals(stop):
-        return command()
+        code = command()
+        if code == INTERRUPTED:
+            processes.check()
+        return code
+
+
+@contextmanager
+def _stdout_hidden() -> Iterator[None]:
+    """Discard what libraries print on stdout, which is for data: Gloo of torch 2.9 reports its connections there."""
+    stdout = os.dup(1)
+    with open(os.devnull, "wb") as nothing:  # noqa: PTH123
+        os.dup2(nothing.fileno(), 1)
+    try:
+        yield
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
 
 
 def _is_training(arguments: Sequence[str]) -> bool:

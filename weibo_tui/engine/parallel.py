@@ -86,10 +86,16 @@ class Processes:
                 raise UserInputError(message.format(number=neighbors, host=socket.gethostname(), cards=cards))
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
             torch.cuda.set_device(device)
-        cores = usable_cores()
-        placed = replace(compute, device=device, threads=min(threads or cores, max(1, cores // neighbors)))
+        share = max(1, usable_cores() // neighbors)
+        placed = replace(compute, device=device, threads=min(threads or share, share))
         placed.use_threads()
         return placed
+
+    def place_alone(self, compute: Compute, threads: int) -> Compute:
+        """Return `compute` with all of the CPU, at most `threads` (0: any), for work that the others wait for."""
+        if self.size == 1:
+            return compute
+        return replace(compute, threads=min(threads or usable_cores(), usable_cores()))
 
     def owned(self, indices: Indices, number: int) -> Indices:
         """Return those of `indices`, modulo `number`, that always belong to this process, so that it can cache them."""
@@ -178,9 +184,8 @@ class Processes:
             raise _not_connected(error) from ConnectionError()
 
     def _accept_others(self) -> None:
-        host = "127.0.0.1" if _is_one_machine(self.size) else ""
         token = secrets.token_hex()
-        with socket.create_server((host, 0), backlog=self.size) as server:
+        with _open_server(self.size) as server:
             server.settimeout(CONNECT_SECONDS)
             self.broadcast((server.getsockname()[1], token))
             while len(self._others) < self.size - 1:
@@ -205,6 +210,15 @@ class Processes:
 
 def _is_one_machine(size: int) -> bool:
     return int(os.environ["LOCAL_WORLD_SIZE"]) == size
+
+
+def _open_server(size: int) -> socket.socket:
+    """Listen on a free port, which other machines reach only where they have some of the `size` processes."""
+    if _is_one_machine(size):
+        return socket.create_server(("127.0.0.1", 0), backlog=size)
+    is_dual = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if is_dual else socket.AF_INET
+    return socket.create_server(("", 0), family=family, backlog=size, dualstack_ipv6=is_dual)
 
 
 def _read_reason(connection: socket.socket) -> str:

@@ -34,35 +34,19 @@ class Job(Protocol):
         """Build the trainer of a process that is not rank 0. Raises UserInputError where something is missing."""
 
 
-def join_processes() -> Processes:
-    """Join the other processes as rank 0, whose trainings are shared with them from now on.
-
-    Raises ProcessEndedError where one has another version of weibo-tui."""
-    from weibo_tui.engine import parallel
-
-    processes = parallel.join()
-    processes.broadcast(__version__)
-    processes.wait_for_all()
-    return processes
-
-
 def share_job(job: Job) -> None:
     """Send a job to the other processes, if any. Raises ProcessEndedError with the reason of one that refuses it."""
     from weibo_tui.engine import parallel
 
     processes = parallel.current()
+    processes.broadcast(__version__)
     processes.broadcast(job)
     processes.wait_for_all()
 
 
-def do_jobs() -> None:
-    """Join the other processes, and do the jobs of rank 0 until it ends."""
-    from weibo_tui.engine import parallel
-
-    processes = parallel.join()
+def do_jobs(processes: Processes) -> None:
+    """Do the jobs of rank 0 until it ends. An error is rank 0's to report."""
     try:
-        _check_version(processes.broadcast(__version__))
-        processes.wait_for_all()
         models = ModelLoader(find_paths())
         while True:
             trainer = _receive_job(processes).build_trainer(models)
@@ -74,14 +58,11 @@ def do_jobs() -> None:
             processes.give_reason(user_message(error))
 
 
-def _check_version(version: str) -> None:
-    """Raise UserInputError unless `version`, that of rank 0, is this one."""
-    if version != __version__:
+def _receive_job(processes: Processes) -> Job:
+    """Return the next job of rank 0. Raises UserInputError where rank 0 has another version of weibo-tui."""
+    if (version := processes.broadcast("")) != __version__:
         message = _("It has weibo-tui {own}, and process 1 has {version}. Install the same version everywhere.")
         raise UserInputError(message.format(own=__version__, version=version))
-
-
-def _receive_job(processes: Processes) -> Job:
     job: Job | None = processes.broadcast(None)
     assert job is not None  # rank 0 sends nothing else
     return job

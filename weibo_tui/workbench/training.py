@@ -441,7 +441,8 @@ def _calibrate(config: TrainingConfig, prepared: PreparedTraining) -> Generator[
     from weibo_tui.engine.calibration import fit_temperature
     from weibo_tui.engine.prediction import Classifier, predict_logits
 
-    trainer, compute, held_out = prepared.trainer, prepared.compute, prepared.trainer.validation
+    trainer, held_out = prepared.trainer, prepared.trainer.validation
+    compute = trainer.processes.place_alone(prepared.compute, config.machine.threads)
     logits, done = np.zeros((len(held_out.encoded), len(prepared.dataset.names))), 0
     for batch, part in predict_logits(trainer.backbone, trainer.adapter, held_out.encoded, trainer.padding, compute):
         logits[batch] = part
