@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import parts
 import pytest
 from made_up import posts, write_posts
 from pane import Pane, play_predict
@@ -184,6 +185,20 @@ def test_stopped_labeling_is_resumed_and_errors_are_shown(
     play_predict(act)
 
 
+def test_form_takes_a_folder_of_parts(furnished: Path, tmp_path: Path) -> None:
+    folder = parts.split(tmp_path / "results", [{"text": text} for text, _label in posts(40, seed=5)], 3)
+
+    async def act(pane: Pane) -> None:
+        form = await open_form(pane)
+        await enter_source(pane, folder)
+        assert form._out.value == f"{folder}.labeled.parquet"
+        await until(pane.pilot, lambda: "results: Parquet, 3 files, posts in text, 40 rows" in drawn(pane.pilot))
+        form._source.value = "x" * 300 + " | y"
+        await until(pane.pilot, lambda: not form.preview.readings)
+
+    play_predict(act)
+
+
 def test_form_for_ray_takes_several_files(furnished: Path, few: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     (data / "deeper").mkdir(parents=True)
@@ -217,9 +232,11 @@ def test_form_for_ray_takes_several_files(furnished: Path, few: Path, tmp_path: 
         assert plan.out == tmp_path / "results"
 
         form._source.value = f"{data}/*.json"
+        await until(pane.pilot, lambda: not form.preview.readings)
         await pane.press("ctrl+s")
         await until(pane.pilot, lambda: "contains no tables" in " ".join(drawn(pane.pilot).split()))
         form._source.value, form._folder.value = str(few), str(few)
+        await until(pane.pilot, lambda: form.preview.readings)
         await pane.press("ctrl+s")
         await until(pane.pilot, lambda: f"{few} is not a folder" in " ".join(drawn(pane.pilot).split()))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import signal
 import sys
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +103,19 @@ def check_equals_one_machine(wb: Workbench, source: Path, out: Path) -> None:
     assert not labeled
 
 
+def check_listens_on_loopback() -> None:
+    """Check that no process below this one can be reached from another machine."""
+    listening = set()
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has ended
+            connections = child.net_connections("inet")
+            listening |= {one.laddr.ip.removeprefix("::ffff:") for one in connections if one.status == "LISTEN"}
+    assert listening
+    assert all(ipaddress.ip_address(address).is_loopback for address in listening)
+
+
 def test_labeling_on_ray_equals_one_machine(wb: Workbench, source: Path, out: Path) -> None:
-    result, notes = run(wb, config(source, out))
+    result, notes = run(wb, config(source, out), check_listens_on_loopback, rows=0)
     assert (result.parts, result.rows, result.failed, result.continued) == (3, 111, 11, 0)
     assert sum(result.counts.values()) == 100 and not result.failed_parts
     assert notes[-1].startswith("4 files, 111 rows (without rows: ") and len(notes) == 4
@@ -127,6 +140,8 @@ def test_out_among_sources_or_in_home_is_refused(wb: Workbench, source: Path, ou
     refuse(wb, config(source, source), "inside the sources")
     refuse(wb, config(source / "b.jsonl", source.parent), "inside the sources")
     refuse(wb, config(source, wb.paths.adapters / "out"), "belongs to weibo-tui")
+    refuse(wb, config(source.parent / "**" / "*.parquet", out), "inside the sources")
+    refuse(wb, config(source.parent / "*", out), "inside the sources")
     out.symlink_to(source)
     refuse(wb, config(source, out), "inside the sources")
     assert not (source / PLAN_NAME).exists()

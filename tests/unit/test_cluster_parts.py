@@ -23,8 +23,9 @@ from weibo_tui.workbench.cluster.locations import FoundFile, Location, find_file
 from weibo_tui.workbench.cluster.model import Model, pack
 from weibo_tui.workbench.cluster.plan import MAX_PART_ROWS, MIN_PART_ROWS, Plan, PlannedFile
 from weibo_tui.workbench.cluster.result_folder import PartSummary, ResultFolder
-from weibo_tui.workbench.cluster.worker import WINDOW, Job, Worker
+from weibo_tui.workbench.cluster.worker import Job, Worker
 from weibo_tui.workbench.cluster.workers import NodeResources, choose_workers
+from weibo_tui.workbench.labeling import WINDOW
 
 NODE = NodeResources(cpus=8, gpus=0, memory=64e9)
 GPU_NODE = NodeResources(cpus=64, gpus=8, memory=256e9)
@@ -110,6 +111,11 @@ def test_plan_covers_every_row_once(tmp_path: Path, rows: int) -> None:
         assert [part.number for part in second] == list(range(1, plan.num_parts))
         assert sum(part.rows for part in second) == rows
         assert all(part.first_row == place * plan.part_rows for place, part in enumerate(second))
+
+
+def test_plan_has_smaller_parts_of_long_rows(tmp_path: Path) -> None:
+    file = PlannedFile(FoundFile(Location(str(tmp_path / "a")), 10**9, 1), 10_000, ("text",))
+    assert Plan.make("request", "compute", [file], 64).part_rows == 640
 
 
 def test_plan_is_for_unchanged_files_only(tmp_path: Path) -> None:

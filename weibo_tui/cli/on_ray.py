@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weibo_tui.cli.output import echo_error, run_with_progress
 from weibo_tui.errors import UserInputError
-from weibo_tui.locale import N_, ngettext
+from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 
 if TYPE_CHECKING:
     from weibo_tui.workbench import ClusterLabelingConfig
     from weibo_tui.workbench.cluster.result import ClusterLabelingResult
-    from weibo_tui.workbench.labeling import LabelingResult
 
 LOCAL, RAY = "local", "ray"
 _PANEL = _("Many files")
@@ -90,22 +89,10 @@ def label(config: ClusterLabelingConfig) -> ClusterLabelingResult:
     return run_with_progress(lambda workbench: workbench.iter_label_on_ray(config), ClusterLabelingResult, stopped)
 
 
-def json_values(result: LabelingResult | ClusterLabelingResult) -> dict[str, Any]:
-    """Return what the result of labeling on Ray has besides that of one file."""
-    values = result.to_dict()
-    return {name: values[name] for name in ("parts", "failed_parts") if name in values}
-
-
-def exit_if_failed(result: LabelingResult | ClusterLabelingResult) -> None:
+def exit_if_failed(result: ClusterLabelingResult) -> None:
     """Name the parts that failed, and exit with code 1."""
-    parts = getattr(result, "failed_parts", ())
-    for part in parts:
+    for part in result.failed_parts:
         echo_error(part)
-    if parts:
-        message = ngettext(
-            "{number:,} part failed. The same command tries it again.",
-            "{number:,} parts failed. The same command tries them again.",
-            len(parts),
-        )
-        echo_error(message.format(number=len(parts)))
+    if result.failed_parts:
+        echo_error(_("Some parts failed. The same command tries them again."))
         raise typer.Exit(1)

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.labeling import LabelingResult
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
-OUT_HELP = _("Result: .csv, .tsv, .jsonl, .parquet or .xlsx (default: next to the file).")
+OUT_HELP = _("Result: .csv, .tsv, .jsonl, .parquet or .xlsx (default: next to the file); a folder with --engine ray.")
 _INDENT = "    "
 MAX_LINE = 2**20
 """Characters of a line of stdin; the model reads far fewer."""
@@ -75,7 +75,7 @@ def predict(
         typer.Argument(help=_("Posts, after -- if one starts with a dash. A single - reads stdin, one post per line.")),
     ] = None,
     files: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--file", metavar="FILE", help=_("Label this file: CSV, TSV, text, JSON, Excel, Parquet or Arrow.")
         ),
@@ -121,13 +121,26 @@ def predict(
         raise UserInputError(_("--shapley is for --explain. Give both."))
     if on_ray.is_chosen(engine, address, workers, gpus_per_worker):
         on_ray.check_options(out, explain=explain, bad_rows=bad_rows, bom=bom)
-        sources = tuple(map(str, [*(files or []), *(text or [])]))
-        options = (adapter, columns, machine, overwrite, history, prefix, address, workers or 0, gpus_per_worker)
-        _print_labeled(on_ray.label(ClusterLabelingConfig(sources, out or Path(), *options)), json)
+        config = ClusterLabelingConfig(
+            sources=(*(files or ()), *(text or ())),
+            out=out or Path(),
+            adapter=adapter,
+            columns=columns,
+            machine=machine,
+            overwrite=overwrite,
+            record=history,
+            prefix=prefix,
+            address=address,
+            workers=0 if workers is None else workers,
+            gpus_per_worker=gpus_per_worker,
+        )
+        result = on_ray.label(config)
+        _print_labeled(result, json, parts=result.parts, failed_parts=list(result.failed_parts))
+        on_ray.exit_if_failed(result)
         return
     if files is not None and len(files) > 1:
         raise UserInputError(_("Several files are labeled on Ray only. Give --file once, or --engine ray."))
-    file = files[0] if files else None
+    file = Path(files[0]) if files else None
     if explain:
         _check_explained(file, text)
         pages = [one for one in text or [] if Path(one).suffix.lower() == ".html" and not any(map(str.isspace, one))]
@@ -321,13 +334,13 @@ def _label_file(config: LabelingConfig, json: bool) -> None:
     )
 
 
-def _print_labeled(result: LabelingResult | ClusterLabelingResult, json: bool) -> None:
+def _print_labeled(result: LabelingResult | ClusterLabelingResult, json: bool, **more: object) -> None:
+    """Print a result, as JSON with `more` values."""
     if json:
         names = ("out", "rows", "failed", "counts", "continued")
         values = {name: getattr(result, name) for name in names}
         values |= {"posts_per_second": round(result.posts_per_second, 1), "uncertain": result.uncertain}
-        echo_json(values | on_ray.json_values(result))
-        on_ray.exit_if_failed(result)
+        echo_json(values | more)
         return
     counts = join_list(f"{label_name(label)} {number:,}" for label, number in result.counts.items())
     echo(_("{rows} rows labeled: {counts}").format(rows=f"{result.rows:,}", counts=counts))
@@ -347,4 +360,3 @@ def _print_labeled(result: LabelingResult | ClusterLabelingResult, json: bool) -
         echo_error(message.format(failed=result.failed))
     rate = f"{result.posts_per_second:,.0f}"
     echo_info(_("Result written to {out} at {rate} posts/s.").format(out=result.out, rate=rate))
-    on_ray.exit_if_failed(result)

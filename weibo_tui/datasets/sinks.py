@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -61,11 +62,14 @@ Write: TypeAlias = Callable[[Mapping[str, Any]], None]
 
 
 def default_output(source: Path) -> Path:
-    """Return the path of a labeled copy next to the source, in its format if that can be written.
-
-    That of a folder of Parquet parts is a single Parquet file."""
-    if source.is_dir():
+    """Return the path of a labeled copy next to the source: a Parquet file for a folder of Parquet parts."""
+    if os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         return source.with_name(f"{source.name}.labeled.parquet")
+    return labeled_copy(source)
+
+
+def labeled_copy(source: Path) -> Path:
+    """Return the path of a labeled copy next to a source file, in its format if that can be written."""
     plain = source.with_suffix("") if source.suffix.lower() in (".gz", ".xz", ".zip") else source
     suffix = {".json": ".jsonl"}.get(plain.suffix.lower(), plain.suffix)
     return plain.with_name(f"{plain.stem}.labeled{suffix if suffix.lower() in OUTPUT_SUFFIXES else '.csv'}")

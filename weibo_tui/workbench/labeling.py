@@ -65,12 +65,7 @@ def label_file(models: ModelLoader, history: History | None, config: LabelingCon
     adapter = models.adapter_name(config.adapter)
     card = models.adapters.card(adapter)
     source = open_table(config.source, config.columns)
-    added: Added = {
-        f"{config.prefix}predicted": str,
-        f"{config.prefix}confidence": float,
-        **{f"{config.prefix}prob_{label}": float for label in card.labels},
-        f"{config.prefix}error": str,
-    }
+    added = added_columns(card.labels, config.prefix)
     check_added_columns(source, config.out, added)
     if history is not None:
         history.check_writable()  # before the work rather than after it
@@ -157,7 +152,7 @@ class _Labeling:
             for batch in self._classifier.iter_batches(posts):
                 predictions.update(batch)
                 yield Progress("labeling", self.rows + len(predictions), self._total)
-            values = [self._values(predictions[index]) for index in range(len(posts))]
+            values = [added_values(predictions[index], self._labels) for index in range(len(posts))]
             self._checkpoint.add(self.rows + 1, posts, values)
         self.rows += len(posts)
         rows = [dict(zip(self._added, row, strict=True)) for row in values]
@@ -179,9 +174,21 @@ class _Labeling:
         self.check_out()
         self.finished_at = self._checkpoint.finish(sha256(path))
 
-    def _values(self, prediction: Prediction | FailedPost) -> list[Any]:
-        from weibo_tui.engine.prediction import Prediction
 
-        if not isinstance(prediction, Prediction):
-            return [*[None] * (len(self._added) - 1), prediction.reason]
-        return [self._labels[prediction.label], prediction.confidence, *prediction.probabilities, None]
+def added_columns(labels: Sequence[str], prefix: str) -> Added:
+    """Return the columns that a labeling adds, and their types."""
+    return {
+        f"{prefix}predicted": str,
+        f"{prefix}confidence": float,
+        **{f"{prefix}prob_{label}": float for label in labels},
+        f"{prefix}error": str,
+    }
+
+
+def added_values(prediction: Prediction | FailedPost, labels: Sequence[str]) -> list[Any]:
+    """Return the values of `added_columns` for a post."""
+    from weibo_tui.engine.prediction import Prediction
+
+    if not isinstance(prediction, Prediction):
+        return [*[None] * (len(labels) + 2), prediction.reason]
+    return [labels[prediction.label], prediction.confidence, *prediction.probabilities, None]

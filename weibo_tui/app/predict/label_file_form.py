@@ -30,7 +30,7 @@ from weibo_tui.app.predict.ray_fields import (
 )
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.datasets.containers import SUFFIXES
-from weibo_tui.datasets.sinks import OUTPUT_SUFFIXES, default_output
+from weibo_tui.datasets.sinks import OUTPUT_SUFFIXES, default_output, labeled_copy
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
@@ -133,7 +133,8 @@ class LabelingForm(DataForm[LabelingPlan]):
     def on_path_input_changed(self, event: PathInput.Changed) -> None:
         event.stop()
         if event.path_input is self._source:
-            self._suggest(self._out, str(default_output(self._source.path)) if self._source.path.name else "")
+            # Without the disk, which may not answer.
+            self._suggest(self._out, str(labeled_copy(self._source.path)) if self._source.path.name else "")
             self._suggest(self._folder, default_folder(next(iter(split_sources(event.value)), "")))
             self.update_dependents()
 
@@ -146,7 +147,9 @@ class LabelingForm(DataForm[LabelingPlan]):
         if event.path_input is not self._source:
             self._fields["adapter"].focus()
             return
-        if self._is_on_ray and event.path != self._source.path:  # one of several files that were dropped
+        if not self._is_on_ray:
+            self._suggest(self._out, str(default_output(event.path)))
+        elif event.path != self._source.path:  # one of several files that were dropped
             self._source.value = f" {SEPARATOR} ".join(filter(None, [self._source.value, str(event.path)]))
         self._result.focus()
         self._chosen = self._source.value

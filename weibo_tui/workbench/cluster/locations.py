@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # A drive of Windows has one letter. A Path has made one slash of the two.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}([^/?]*)([^?]*)(\?.*)?", re.DOTALL)
 _BUCKET_SCHEMES = ("s3", "gs", "gcs")
-_GLOB = re.compile(r"\*\*/|\*\*|\*|[^*]+")
+_GLOB = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,13 @@ class Location:
         if self.root or folder.root:
             return self.shown == folder.shown or self.shown.startswith(f"{folder.shown.rstrip('/')}/")
         return Path(os.path.realpath(self.path)).is_relative_to(os.path.realpath(folder.path))
+
+    def contains(self, file: Location) -> bool:
+        """Return whether a file is this one, or in this folder, or matches this pattern."""
+        if file.is_in(self):
+            return True
+        pattern = re.compile(_as_regex(self.shown) + "(?:/.*)?", re.DOTALL)
+        return pattern.fullmatch(Path(file.shown).as_posix() if not file.root else file.shown) is not None
 
     @property
     def filesystem(self) -> FileSystem:
@@ -109,13 +116,17 @@ def _open_store(root: str) -> FileSystem:
 
 
 def find_files(sources: Iterable[str]) -> list[FoundFile]:
-    """Return the files of paths, folders, patterns and URLs, each once, in the order of the sources and the names.
+    """Return the files of paths, folders, patterns and URLs; see `find_in`."""
+    return find_in(map(parse_location, sources))
+
+
+def find_in(sources: Iterable[Location]) -> list[FoundFile]:
+    """Return the files of files, folders and patterns, each once, in the order of the sources and the names.
 
     Folders are searched for tables by suffix, also inside their folders, without names that begin with `.` or `_`.
     Raise UserInputError where a source has no file."""
     found: dict[str, FoundFile] = {}
-    for source in sources:
-        location = parse_location(source)
+    for location in sources:
         files = _find_in_store(location) if location.root else [state_of(file) for file in _find_on_disk(location)]
         if not files:
             message = _("{source} contains no tables of posts. Check the name or the pattern.")
@@ -177,7 +188,7 @@ def _find_in_store(location: Location) -> list[FoundFile]:
 
 
 def _as_regex(pattern: str) -> str:
-    signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*"}
+    signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return "".join(signs.get(part) or re.escape(part) for part in _GLOB.findall(pattern))
 
 

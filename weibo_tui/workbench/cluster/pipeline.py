@@ -6,23 +6,23 @@ Ray Data starts readers only while workers need parts, so that the memory in use
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from queue import Empty, Queue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from weibo_tui import locale
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
-from weibo_tui.errors import WeiboTuiError
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.workbench.cluster import reader
 from weibo_tui.workbench.cluster.locations import FoundFile
 from weibo_tui.workbench.cluster.model import Files
 from weibo_tui.workbench.cluster.plan import Part, Plan, PlannedFile
-from weibo_tui.workbench.cluster.reader import ATTEMPTS, ReadPart, describe
+from weibo_tui.workbench.cluster.reader import ATTEMPTS, PAUSE_SECONDS, ReadPart, describe
 from weibo_tui.workbench.cluster.result_folder import PartSummary
 from weibo_tui.workbench.cluster.worker import Job, Worker
 from weibo_tui.workbench.cluster.workers import READER_CPUS, Workers
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MAX_COUNTING = 1000  # tasks that Ray has at once
+_MAX_TASKS = 10_000  # for reading; of more files, one reads several
 _MAX_READERS = 32
 _POLL_SECONDS = 0.5
 RETRIES = 2
@@ -85,7 +86,7 @@ def _count(file: FoundFile, columns: Columns, language: str) -> tuple[PlannedFil
     try:
         return reader.count(file, columns)
     except WeiboTuiError as error:
-        return type(error)(str(error), error.in_app)
+        return error
     except Exception as error:
         return WeiboTuiError(describe(error))
 
@@ -149,7 +150,7 @@ class Labeling:
         context.max_errored_blocks = -1
         items = [pickle.dumps(item) for item in self._items(needed)]
         return (
-            ray.data.from_items(items, override_num_blocks=len(items))
+            ray.data.from_items(items, override_num_blocks=min(len(items), _MAX_TASKS))
             .map_batches(
                 _Reader(self.plan.part_rows, self.columns, self.language),
                 batch_size=None,
@@ -177,34 +178,29 @@ class Labeling:
 
 def poll(items: Iterable[T], seconds: float) -> Iterator[T | None]:
     """Yield the items, which a thread waits for, and None each time that no item comes for some seconds."""
-    queue: Queue[Callable[[], T] | None] = Queue(100)
+    queue: Queue[tuple[T | None, BaseException | None] | None] = Queue(100)
 
     def fill() -> None:
         try:
             for item in items:
-                queue.put(partial(_same, item))
+                queue.put((item, None))
         except BaseException as error:
-            queue.put(partial(_raise, error))
+            queue.put((None, error))
         queue.put(None)
 
     Thread(target=fill, daemon=True).start()
     while True:
         try:
-            get = queue.get(timeout=seconds)
+            entry = queue.get(timeout=seconds)
         except Empty:
             yield None
             continue
-        if get is None:
+        if entry is None:
             return
-        yield get()
-
-
-def _same(item: T) -> T:
-    return item
-
-
-def _raise(error: BaseException) -> NoReturn:
-    raise error
+        item, error = entry
+        if error is not None:
+            raise error
+        yield item
 
 
 def _start_board() -> Any:
@@ -300,13 +296,16 @@ class _Labeler:
         number = read.part.number
         if self._problem or read.error:
             return FailedPart(number, self._problem or read.error, bool(self._problem))
-        for _attempt in range(ATTEMPTS):
+        is_fatal = False
+        for attempt in range(ATTEMPTS):
+            time.sleep(attempt * PAUSE_SECONDS)
             try:
                 return self._worker.label(read, lambda rows: self._board.add.remote(number, rows))
-            except WeiboTuiError as error:
+            except UserInputError as error:
                 return FailedPart(number, str(error))
             except Exception as error:
-                reason = describe(error)
+                # A disk that is full, or a store that is gone, would fail with all other parts too.
+                reason, is_fatal = describe(error), isinstance(error, WeiboTuiError)
             finally:
                 self._board.remove.remote(number)
-        return FailedPart(number, reason)
+        return FailedPart(number, reason, is_fatal)

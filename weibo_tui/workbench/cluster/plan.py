@@ -13,6 +13,8 @@ from weibo_tui.workbench.cluster.locations import FoundFile, Location
 MIN_PART_ROWS, MAX_PART_ROWS = 8192, 1_048_576
 MAX_PARTS = 10_000
 """The number of parts that a table of any size has about, besides one for each file."""
+MAX_PART_BYTES = 2**26
+"""Bytes of the rows of a part, about, because workers have whole parts in memory."""
 FORMAT = 1
 
 
@@ -51,7 +53,8 @@ class Plan:
         """Number the parts of all files. Their rows are a multiple of `window`, as one machine predicts them."""
         total = sum(file.rows for file in files)
         rows = min(max(-(-total // MAX_PARTS), MIN_PART_ROWS), MAX_PART_ROWS)
-        rows = -(-rows // window) * window
+        size = sum(file.file.size for file in files)
+        rows = min(-(-rows // window), max(1, MAX_PART_BYTES * total // max(size, 1) // window)) * window
         numbered, number = [], 0
         for file in files:
             numbered.append(replace(file, first_part=number))

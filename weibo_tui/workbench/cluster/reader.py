@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ATTEMPTS = 3
+PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,12 @@ def count(file: FoundFile, columns: Columns) -> tuple[PlannedFile, str]:
     """Return a file with its rows and columns, and a line about how it is read (empty for a file without rows).
 
     Raise UserInputError where it cannot be read, or too many of its rows."""
-    with local_copy(file.location) as path:
+    with local_copy(file.location) as path, _errors_with_url(path, file):
         try:
             source, report = open_table(path, columns), Report()
-            rows = drain(count_rows(source, report))
         except EmptyTableError:
             return PlannedFile(file, 0, ()), ""
-        except WeiboTuiError as error:
-            raise type(error)(_without_copy(str(error), path, file)) from error
+        rows = drain(count_rows(source, report))
         names = tuple(dict.fromkeys([*source.columns, *report.keys]))
         return PlannedFile(file, rows + report.num_bad, names), source.summary(report)
 
@@ -55,26 +56,27 @@ def read(planned: PlannedFile, parts: Sequence[Part], part_rows: int, columns: C
     The number of items is always the same, because Ray reads a file again to make items that a dead node had."""
     waiting = {part.first_row // part_rows: part for part in parts}
     message = ""
-    for _attempt in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
+        time.sleep(attempt * PAUSE_SECONDS)
         try:
-            with local_copy(planned.file.location) as path:
-                try:
-                    source = open_table(path, columns)
-                    for number, cells in read_parts(source, planned.columns, part_rows, set(waiting)):
-                        _check_unchanged(planned.file, waiting[number], cells)
-                        yield ReadPart(waiting.pop(number), source, cells)
-                except Exception as error:
-                    message = _without_copy(describe(error), path, planned.file)
-                    raise
-            if waiting:
-                message = str(_changed(planned.file))
+            yield from _read(planned, waiting, part_rows, columns)
             break
-        except WeiboTuiError as error:
-            message = message or str(error)
-            break  # the same at each attempt
-        except Exception as error:  # of the disk, the network, or a library
-            message = message or describe(error)
+        except Exception as error:  # a fault of the disk, the network or a library may be gone at the next attempt
+            message = describe(error)
+            if isinstance(error, UserInputError):
+                break
     yield from (ReadPart(part, error=message) for part in waiting.values())
+
+
+def _read(planned: PlannedFile, waiting: dict[int, Part], part_rows: int, columns: Columns) -> Iterator[ReadPart]:
+    """Yield the parts `waiting`, by their places in the file, and remove them there."""
+    with local_copy(planned.file.location) as path, _errors_with_url(path, planned.file):
+        source = open_table(path, columns)
+        for place, cells in read_parts(source, planned.columns, part_rows, set(waiting)):
+            _check_unchanged(planned.file, waiting[place], cells)
+            yield ReadPart(waiting.pop(place), source, cells)
+    if waiting:
+        raise _changed(planned.file)
 
 
 def describe(error: Exception) -> str:
@@ -93,6 +95,12 @@ def _changed(file: FoundFile) -> UserInputError:
     return UserInputError(message.format(path=file.location.shown))
 
 
-def _without_copy(message: str, path: Path, file: FoundFile) -> str:
-    """Return a message with the URL of a file in place of the path of its local copy."""
-    return message.replace(str(path), file.location.shown)
+@contextmanager
+def _errors_with_url(path: Path, file: FoundFile) -> Iterator[None]:
+    """In errors of the block, name a file of an object store by its URL in place of the path of its copy."""
+    try:
+        yield
+    except WeiboTuiError as error:
+        if not file.location.root:
+            raise
+        raise type(error)(str(error).replace(str(path), file.location.shown)) from error

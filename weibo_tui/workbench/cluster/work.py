@@ -21,16 +21,17 @@ from weibo_tui.progress import Progress
 from weibo_tui.registry.bases import WEIGHTS
 from weibo_tui.storage.codec import timestamp
 from weibo_tui.workbench.cluster import pipeline, session
-from weibo_tui.workbench.cluster.locations import FoundFile, find_files, parse_location, state_of
+from weibo_tui.workbench.cluster.locations import FoundFile, find_in, parse_location
 from weibo_tui.workbench.cluster.model import Model, pack
 from weibo_tui.workbench.cluster.pipeline import FailedPart, Labeling, RowsDone
 from weibo_tui.workbench.cluster.plan import Part, Plan, PlannedFile
 from weibo_tui.workbench.cluster.reader import ATTEMPTS
 from weibo_tui.workbench.cluster.result import ClusterLabelingResult
-from weibo_tui.workbench.cluster.result_folder import PartSummary, ResultFolder
-from weibo_tui.workbench.cluster.worker import WINDOW, Job, added_columns
+from weibo_tui.workbench.cluster.result_folder import PartSummary, ResultFolder, part_name
+from weibo_tui.workbench.cluster.worker import Job, added_columns
 from weibo_tui.workbench.cluster.workers import Workers, choose_workers
 from weibo_tui.workbench.config import ClusterLabelingConfig, check_output
+from weibo_tui.workbench.labeling import WINDOW
 from weibo_tui.workbench.models import ModelLoader
 
 _MAX_NOTES = 10
@@ -51,12 +52,14 @@ class ClusterWork:
         self._model = Model.find(models, models.adapter_name(config.adapter))
         self._labels = models.adapters.card(self._model.adapter).labels
         self._out = ResultFolder(parse_location(str(config.out)))
+        # Now, because the current folder changes later.
+        self._sources = [parse_location(source) for source in config.sources]
         self._files: list[FoundFile] = []
 
     def run(self) -> Iterator[Progress | ClusterLabelingResult]:
         """Yield progress, and the result at the end."""
         yield Progress("reading", 0)
-        self._files = find_files(self._config.sources)
+        self._files = find_in(self._sources)
         self._check_out()
         with self._out.lock():
             stored = self._out.read_plan()
@@ -75,8 +78,10 @@ class ClusterWork:
         out = self._out.location
         if not out.root:
             check_output(self._models.paths, Path(out.join("part").path))
-        sources = map(parse_location, self._config.sources)
-        if any(file.location.is_in(out) for file in self._files) or any(out.is_in(source) for source in sources):
+        part = out.join(part_name(0))
+        if any(file.location.is_in(out) for file in self._files) or any(
+            source.contains(part) for source in self._sources
+        ):
             message = _("{path} is inside the sources, or has some of them. Choose another folder for the results.")
             raise UserInputError(message.format(path=out.shown))
         self._out.check()
@@ -116,11 +121,13 @@ class ClusterWork:
         continued = sum(summary.rows for summary in done.values())
         failures: dict[int, str] = {}
         started = time.perf_counter()
-        for _attempt in range(ATTEMPTS):
-            if len(done) + len(failures) < plan.num_parts:
-                yield from self._run(labeling, done, failures)
-                # Parts without an answer are tried again, on the machines that are left.
+        for attempt in range(ATTEMPTS):
+            if len(done) + len(failures) == plan.num_parts:
+                break
+            if attempt:  # parts without an answer are tried again, on the machines that are left
+                options = replace(options, threads=workers.threads)
                 labeling = replace(labeling, workers=self._workers(options, 0, at_most=workers.number))
+            yield from self._run(labeling, done, failures)
         seconds = time.perf_counter() - started
         finished_at = "" if len(done) < plan.num_parts else self._finish(plan)
         return self._result(plan, done, continued, seconds, failures, finished_at)
@@ -164,7 +171,8 @@ class ClusterWork:
                 counted[number] = planned
             yield Progress("counting", len(counted), len(self._files), note=note if len(counted) <= _MAX_NOTES else "")
         planned_files = [counted[number] for number in range(len(counted))]
-        yield Progress("counting", len(counted), len(counted), note=_summary(planned_files))
+        summary = _summary(planned_files)
+        yield Progress("counting", len(counted), len(counted), note=summary if len(counted) > 1 else "")
         return planned_files
 
     def _run(self, labeling: Labeling, done: dict[int, PartSummary], failures: dict[int, str]) -> Iterator[Progress]:
@@ -186,7 +194,7 @@ class ClusterWork:
                     failures[event.number] = event.reason
                 case RowsDone():
                     by_part = event.by_part
-            # Never back: another worker may have started a part again.
+            # Never less: another worker may have started a part again.
             shown = max(shown, rows + sum(number for part, number in by_part.items() if part not in done))
             yield Progress("labeling", shown, plan.rows)
 
@@ -203,8 +211,9 @@ class ClusterWork:
 
     def _finish(self, plan: Plan) -> str:
         """Record that all parts are written, and return the time."""
+        unchanged = set(find_in(self._sources))
         for planned in plan.files:
-            if state_of(planned.file.location) != planned.file:
+            if planned.file not in unchanged:
                 message = _("{path} changed while it was labeled. Run the same command again.")
                 raise UserInputError(message.format(path=planned.file.location.shown))
         finished_at = timestamp()

@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, Any
 from weibo_tui.datasets.arrow_files import to_python
 from weibo_tui.datasets.reading import post_text
 from weibo_tui.engine.hyperparameters import ComputeOptions
+from weibo_tui.workbench import labeling
 from weibo_tui.workbench.cluster.model import Files, Model
 from weibo_tui.workbench.cluster.reader import ReadPart
 from weibo_tui.workbench.cluster.result_folder import PartSummary, ResultFolder
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from weibo_tui.engine.prediction import FailedPost, Prediction
-
-WINDOW = 2048
-"""Rows that are predicted at once, as in the labeling of one file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +37,7 @@ class Job:
 
 def added_columns(labels: Sequence[str], prefix: str) -> list[str]:
     """Return the names of the columns after the cells: those of a labeled file, and the source of the row."""
-    names = ["predicted", "confidence", *(f"prob_{label}" for label in labels), "error", "source_file", "source_row"]
-    return [f"{prefix}{name}" for name in names]
+    return [*labeling.added_columns(labels, prefix), f"{prefix}source_file", f"{prefix}source_row"]
 
 
 class Worker:
@@ -59,8 +54,9 @@ class Worker:
         errors: list[str | None] = read.cells.column(1).to_pylist()
         posts = self._posts(read, errors)
         rows: list[list[Any]] = []
-        for start in range(0, len(posts), WINDOW):
-            rows += self._predict(posts[start : start + WINDOW], errors[start : start + WINDOW])
+        for start in range(0, len(posts), labeling.WINDOW):
+            window = slice(start, start + labeling.WINDOW)
+            rows += self._predict(posts[window], errors[window])
             say(len(rows))
         summary = self._summary(read.part.number, rows)
         self._job.out.write_part(self._table(read, rows), summary)
@@ -81,16 +77,11 @@ class Worker:
         """Return predicted label, confidence, probabilities and error of each post."""
         readable = [index for index, error in enumerate(errors) if error is None]
         predictions = self._classifier.predict([posts[index] for index in readable])
-        by_index = dict(zip(readable, predictions, strict=True))
-        return [self._values(by_index.get(index), error) for index, error in enumerate(errors)]
-
-    def _values(self, prediction: Prediction | FailedPost | None, error: str | None) -> list[Any]:
-        from weibo_tui.engine.prediction import Prediction
-
         labels = self._job.labels
-        if isinstance(prediction, Prediction):
-            return [labels[prediction.label], prediction.confidence, *prediction.probabilities, None]
-        return [*[None] * (len(labels) + 2), prediction.reason if prediction else error]
+        rows: list[list[Any]] = [[*[None] * (len(labels) + 2), error] for error in errors]
+        for index, prediction in zip(readable, predictions, strict=True):
+            rows[index] = labeling.added_values(prediction, labels)
+        return rows
 
     def _summary(self, part: int, rows: Sequence[Sequence[Any]]) -> PartSummary:
         counts = Counter(row[0] for row in rows if row[0] is not None)
