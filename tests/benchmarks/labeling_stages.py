@@ -1,6 +1,8 @@
 """Measure the stages of labeling a file one by one, in microseconds of CPU time a post.
 
-CPU time, that of all threads together, hardly depends on what else runs on the machine."""
+CPU time, that of all threads together, depends less than the time of a clock on what else runs on the machine. Other
+programs still take memory bandwidth and caches.
+"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from benchmarks.labeling_stages import FILE_STAGES, MODEL_STAGES
 from benchmarks.posts import FORMATS, take_posts, write_tables
 from benchmarks.runner import BenchmarkOptions, Comparison, Rounds, Sample, run_target, temp_folder
 
+from weibo_tui.engine.device import Compute
 from weibo_tui.progress import Progress
 
 Events = Iterator[Progress | Comparison]
@@ -126,10 +127,10 @@ def _feeds(name: str, reader: Sample, consumers: Iterable[Sample]) -> Iterator[C
 def _card(rounds: int) -> Generator[Progress | Comparison, None, Sample]:
     """Return the posts a second that a card labels with the large base, measured if there is one."""
     if not torch.cuda.is_available():
-        return Sample("a card, estimated", (ESTIMATED_CARD_RATE,) * rounds)
-    target = partial(run_target, "predict", base="", dtype="bfloat16", number=CARD_POSTS)
+        return Sample("a card (estimate)", (ESTIMATED_CARD_RATE,) * rounds)
+    target = partial(run_target, "predict", base="", dtype=Compute.choose().dtype_name, number=CARD_POSTS)
     measured = yield from Rounds().run("card", {"card": target}, rounds)
-    return measured.sample("card", "rate", "a card, measured")
+    return measured.sample("card", "rate", "a card (measured)")
 
 
 def _needs_of_card(card: Sample, reader: Sample, writing: Sample, stages: Costs) -> Iterator[Comparison]:

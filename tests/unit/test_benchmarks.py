@@ -77,6 +77,12 @@ def test_comparison_holds_median_ratio_to_threshold(
     assert (values["passed"], values["posts"]) == (passed, 32)
 
 
+def test_comparison_row_has_three_significant_digits() -> None:
+    large, small = Sample("", (1_234_567.0,)), Sample("all", (0.0123456, 0.5, 1999.6))
+    assert Comparison("scale", "read", "posts/s", large).row() == "| read | 1,230,000 posts/s |  |  |  |  |"
+    assert Comparison("scale", "share", "%", small).row() == "| share | 0.5 (0.0123–2,000) % |  |  |  |  |"
+
+
 def test_rounds_run_targets_in_alternating_order() -> None:
     order: list[str] = []
 
