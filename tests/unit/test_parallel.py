@@ -13,7 +13,7 @@ import pytest
 import torch
 from shared_trainings import TRAININGS, Result
 
-from weibo_tui.engine.device import usable_cores
+from weibo_tui.engine.cores import usable_cores
 from weibo_tui.engine.parallel import ALONE, Processes
 
 PROGRAM = Path(__file__).parents[1] / "shared_trainings.py"

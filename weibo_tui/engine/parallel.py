@@ -27,7 +27,8 @@ from torch import distributed as dist
 from torch import nn
 
 from weibo_tui.engine.batches import Indices
-from weibo_tui.engine.device import Compute, usable_cores
+from weibo_tui.engine.cores import usable_cores
+from weibo_tui.engine.device import Compute
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from weibo_tui.engine.cores import usable_cores
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.text.terminal import truncate
@@ -93,7 +94,7 @@ def _start(folder: Path) -> None:
 
     ray.init(
         address="local",  # even if RAY_ADDRESS names a cluster
-        num_cpus=num_cores(),
+        num_cpus=usable_cores(),
         include_dashboard=False,
         configure_logging=False,
         log_to_driver=False,
@@ -101,12 +102,6 @@ def _start(folder: Path) -> None:
         _node_ip_address="127.0.0.1",
         _temp_dir=str(folder),
     )
-
-
-def num_cores() -> int:
-    """Return the number of cores that this process may use."""
-    get_affinity = getattr(os, "sched_getaffinity", None)  # of Linux
-    return len(get_affinity(0)) if get_affinity is not None else os.cpu_count() or 1
 
 
 def live_nodes() -> list[NodeResources]:
