@@ -16,8 +16,6 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from queue import Empty, Queue
-from threading import Thread
 from typing import IO, Any
 
 from weibo_tui import locale
@@ -29,6 +27,7 @@ from weibo_tui.progress import Progress
 from weibo_tui.storage.history import History, LabeledFile
 from weibo_tui.text.terminal import truncate
 from weibo_tui.workbench.cluster.locations import parse_location
+from weibo_tui.workbench.cluster.polling import poll
 from weibo_tui.workbench.cluster.result import ClusterLabelingResult
 from weibo_tui.workbench.config import ClusterLabelingConfig
 
@@ -149,34 +148,26 @@ def _follow(
     with suppress(BrokenPipeError):
         process.stdin.write(json.dumps(request).encode() + b"\n")
         process.stdin.flush()
-    lines: Queue[bytes] = Queue()
-    Thread(target=_read_lines, args=(process.stdout, lines), daemon=True).start()
     progress = Progress("connecting", 0)
-    while True:
-        yield progress
+    yield progress
+    for line in poll(_read_lines(process.stdout), _POLL_SECONDS):
         progress = replace(progress, note="")
-        try:
-            line = lines.get(timeout=_POLL_SECONDS)
-        except Empty:
-            continue
-        if not line:
-            return None
-        event = json.loads(line)
-        if "error" in event:
-            error = event["error"]
-            raise _ERRORS[error["kind"]](error["message"], error["in_app"])
-        if "result" in event:
-            values = event["result"]
-            return ClusterLabelingResult(**values | {"failed_parts": tuple(values["failed_parts"])})
-        progress = Progress(**event["progress"])
+        if line is not None:
+            event = json.loads(line)
+            if "error" in event:
+                error = event["error"]
+                raise _ERRORS[error["kind"]](error["message"], error["in_app"])
+            if "result" in event:
+                values = event["result"]
+                return ClusterLabelingResult(**values | {"failed_parts": tuple(values["failed_parts"])})
+            progress = Progress(**event["progress"])
+        yield progress
+    return None
 
 
-def _read_lines(stream: IO[bytes], lines: Queue[bytes]) -> None:
-    """Put each line into the queue, and an empty one at the end, which is that of the child. Close the stream."""
+def _read_lines(stream: IO[bytes]) -> Iterator[bytes]:
     with stream:
-        for line in stream:
-            lines.put(line)
-    lines.put(b"")
+        yield from stream
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from queue import Empty, Queue
-from threading import Thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from weibo_tui import locale
 from weibo_tui.datasets.tables import Columns
@@ -22,6 +20,7 @@ from weibo_tui.workbench.cluster import reader
 from weibo_tui.workbench.cluster.locations import FoundFile
 from weibo_tui.workbench.cluster.model import Files
 from weibo_tui.workbench.cluster.plan import Part, Plan, PlannedFile
+from weibo_tui.workbench.cluster.polling import poll
 from weibo_tui.workbench.cluster.reader import ATTEMPTS, PAUSE_SECONDS, ReadPart, describe
 from weibo_tui.workbench.cluster.result_folder import PartSummary
 from weibo_tui.workbench.cluster.worker import Job, Worker
@@ -29,8 +28,6 @@ from weibo_tui.workbench.cluster.workers import READER_CPUS, Workers
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-T = TypeVar("T")
 
 _MAX_COUNTING = 1000  # tasks that Ray has at once
 _MAX_TASKS = 10_000  # for reading; of more files, one reads several
@@ -174,33 +171,6 @@ class Labeling:
         for file in self.plan.files:
             if parts := [part for part in self.plan.parts_of(file) if part.number in needed]:
                 yield file, parts
-
-
-def poll(items: Iterable[T], seconds: float) -> Iterator[T | None]:
-    """Yield the items, which a thread waits for, and None each time that no item comes for some seconds."""
-    queue: Queue[tuple[T | None, BaseException | None] | None] = Queue(100)
-
-    def fill() -> None:
-        try:
-            for item in items:
-                queue.put((item, None))
-        except BaseException as error:
-            queue.put((None, error))
-        queue.put(None)
-
-    Thread(target=fill, daemon=True).start()
-    while True:
-        try:
-            entry = queue.get(timeout=seconds)
-        except Empty:
-            yield None
-            continue
-        if entry is None:
-            return
-        item, error = entry
-        if error is not None:
-            raise error
-        yield item
 
 
 def _start_board() -> Any:
