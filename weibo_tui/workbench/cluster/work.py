@@ -31,7 +31,7 @@ from weibo_tui.workbench.cluster.result_folder import PartSummary, ResultFolder,
 from weibo_tui.workbench.cluster.worker import Job, added_columns
 from weibo_tui.workbench.cluster.workers import Workers, choose_workers
 from weibo_tui.workbench.config import ClusterLabelingConfig, check_output
-from weibo_tui.workbench.labeling import WINDOW
+from weibo_tui.workbench.labeling import WINDOW, source_changed
 from weibo_tui.workbench.models import ModelLoader
 
 _MAX_NOTES = 10
@@ -214,8 +214,7 @@ class ClusterWork:
         unchanged = set(find_in(self._sources))
         for planned in plan.files:
             if planned.file not in unchanged:
-                message = _("{path} changed while it was labeled. Run the same command again.")
-                raise UserInputError(message.format(path=planned.file.location.shown))
+                raise source_changed(planned.file.location.shown)
         finished_at = timestamp()
         self._out.write_plan({**plan.to_json(), "finished_at": finished_at})
         return finished_at
