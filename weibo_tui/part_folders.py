@@ -22,7 +22,7 @@ PLAN_NAME = "_weibo-tui.json"
 """The file in a folder of labeled parts that says how many there will be."""
 
 _SUFFIXES = (".parquet", ".pq")
-_MAX_PLAN = 2**28  # bytes
+MAX_PLAN = 2**28  # bytes
 
 
 class TableState(NamedTuple):
@@ -79,9 +79,9 @@ def table_sha256(path: Path) -> str:
 def count_missing_parts(folder: Path) -> int:
     """Return how many parts of a folder are still to be written, by its plan. It is 0 for other programs' folders."""
     try:
-        plan = json.loads(read_bounded(folder / PLAN_NAME, _MAX_PLAN))
+        plan = json.loads(read_bounded(folder / PLAN_NAME, MAX_PLAN))
         return 0 if plan.get("finished_at") else max(0, int(plan["num_parts"]) - len(list_parts(folder)))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return 0
 
 

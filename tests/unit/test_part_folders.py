@@ -129,7 +129,10 @@ def test_unfinished_folder_says_so(folder: Path) -> None:
     assert "unfinished" not in open_table(folder).summary(Report())
 
 
-@pytest.mark.parametrize("plan", ["", "[]", "{}", '{"num_parts": null}', "\0"])
+HUGE = ['{"num_parts": 1e999}', '{"num_parts": ' + "9" * 5000 + "}", "[" * 100_000]
+
+
+@pytest.mark.parametrize("plan", ["", "[]", "{}", '{"num_parts": null}', "\0", *HUGE], ids=len)
 def test_plan_of_another_program_is_ignored(plan: str, folder: Path) -> None:
     (folder / part_folders.PLAN_NAME).write_text(plan)
     assert "unfinished" not in open_table(folder).summary(Report())

@@ -26,17 +26,18 @@ from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import History, LabeledFile
 from weibo_tui.text.terminal import truncate
+from weibo_tui.workbench.cluster.leftovers import STOP_SECONDS, kill_session
 from weibo_tui.workbench.cluster.locations import parse_location
 from weibo_tui.workbench.cluster.polling import poll
 from weibo_tui.workbench.cluster.result import ClusterLabelingResult
 from weibo_tui.workbench.config import ClusterLabelingConfig
 
-STOP_SECONDS = 15.0
-"""Time that the child gets to take Ray down."""
 _POLL_SECONDS = 0.25
 _MAX_LOG = 2**20
-_MAX_FOLDER = 40
-"""Characters of the folder for Ray's sockets, whose paths may have 107."""
+_GRACE_SECONDS = STOP_SECONDS + 5
+"""Time that the child gets to end, with all of Ray."""
+_MAX_FOLDER = 25
+"""Bytes of the path of the folder for Ray's files. Ray adds 78, and paths of sockets have 103 at most on macOS."""
 _ERRORS: dict[str, type[WeiboTuiError]] = {kind.__name__: kind for kind in (UserInputError, WeiboTuiError)}
 
 
@@ -60,7 +61,7 @@ def label_on_ray(
 def _short_folder() -> str | None:
     """Return the folder for temporary files if its path is short, otherwise that of the system."""
     folder = tempfile.gettempdir()
-    return folder if len(folder) <= _MAX_FOLDER or not os.access("/tmp", os.W_OK) else "/tmp"
+    return folder if len(os.fsencode(folder)) <= _MAX_FOLDER or not os.access("/tmp", os.W_OK) else "/tmp"
 
 
 def _record(history: History, config: ClusterLabelingConfig, result: ClusterLabelingResult) -> None:
@@ -177,7 +178,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
     try:
         with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
+            process.wait(_GRACE_SECONDS)
     finally:  # also at a second Ctrl-C
         process.kill()
         process.wait()
+        kill_session(process.pid)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote
 
 from weibo_tui.datasets.containers import SUFFIXES
@@ -153,7 +153,7 @@ def _find_on_disk(location: Location) -> list[Location]:
 
 
 def _tables_in(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_raise_unreadable):
         folders[:] = [name for name in folders if is_visible(name)]
         for name in names:
             path = Path(parent, name)
@@ -161,9 +161,15 @@ def _tables_in(folder: Path) -> Iterator[Path]:
                 yield path
 
 
+def _raise_unreadable(error: OSError) -> NoReturn:
+    message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
+    raise UserInputError(message.format(path=error.filename, reason=error.strerror or error)) from error
+
+
 def is_visible(name: str) -> bool:
-    """Return whether a name in a folder is of data: others begin with `.`, or with `_` as those of Spark."""
-    return not name.startswith((".", "_"))
+    """Return whether a name in a folder is of data: others begin with `.`, with `_` as those of Spark, or with `~$` as
+    those of Excel while a file is open."""
+    return not name.startswith((".", "_", "~$"))
 
 
 def _find_in_store(location: Location) -> list[FoundFile]:
@@ -201,8 +207,7 @@ def state_of(location: Location) -> FoundFile:
     try:
         status = os.stat(location.path)  # noqa: PTH116 - the path is a text
     except OSError as error:
-        message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
-        raise UserInputError(message.format(path=location.path, reason=error.strerror or error)) from error
+        _raise_unreadable(error)
     return FoundFile(location, status.st_size, status.st_mtime_ns)
 
 

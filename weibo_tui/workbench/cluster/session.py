@@ -100,7 +100,7 @@ def _start(folder: Path) -> None:
         log_to_driver=False,
         object_store_memory=int(min(max(psutil.virtual_memory().available / 5, _OBJECTS[0]), _OBJECTS[1])),
         _node_ip_address="127.0.0.1",
-        _temp_dir=str(folder),
+        _temp_dir=str(folder / "r"),  # Ray opens it to all users, but not the folder above it
     )
 
 

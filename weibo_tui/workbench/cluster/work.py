@@ -65,9 +65,8 @@ class ClusterWork:
             stored = self._out.read_plan()
             if stored is not None and not self._config.overwrite and not self._continues(stored):
                 raise self._other_plan()
-            if stored is not None and "finished_at" in stored and self._continues(stored):
-                result = self._finished(stored)
-            else:
+            result = self._finished(stored) if stored is not None and self._continues(stored) else None
+            if result is None:
                 yield Progress("connecting", 0)
                 with session.ray_session(self._config.address, self._folder):
                     result = yield from self._label(stored)
@@ -96,15 +95,27 @@ class ClusterWork:
 
     def _continues(self, stored: dict[str, Any]) -> bool:
         """Return whether a stored plan is that of the same request and the same files."""
-        plan = Plan.from_json(stored, self._files)
+        try:
+            plan = Plan.from_json(stored, self._files)
+        except (ValueError, TypeError, KeyError):
+            return False
         is_again = self._config.overwrite and "finished_at" in stored
         return plan.request == self._request and plan.is_for(self._files) and not is_again
 
-    def _finished(self, stored: dict[str, Any]) -> ClusterLabelingResult:
-        """Return the result of a plan that is finished."""
+    def _finished(self, stored: dict[str, Any]) -> ClusterLabelingResult | None:
+        """Return the result of a plan that is finished, None where parts are missing, perhaps by now."""
+        if "finished_at" not in stored:
+            return None
         plan = Plan.from_json(stored, self._files)
-        done = {summary.part: summary for summary in self._out.summaries(range(plan.num_parts))}
+        done = self._written(plan)
+        if len(done) < plan.num_parts:
+            return None
         return self._result(plan, done, plan.rows, 0.0, {}, str(stored["finished_at"]))
+
+    def _written(self, plan: Plan) -> dict[int, PartSummary]:
+        """Return the summaries of the parts of a plan that are written."""
+        numbers = {part.number for part in plan.parts()} & self._out.parts()
+        return {one.part: one for one in self._out.summaries(numbers) if one.plan == plan.id}
 
     def _label(self, stored: dict[str, Any] | None) -> Generator[Progress, None, ClusterLabelingResult]:
         session.check_nodes()
@@ -117,7 +128,8 @@ class ClusterWork:
         job = Job(plan.id, self._model, machine, self._labels, config.prefix, below, self._out)
         files = None if config.address is None else pack(self._models, self._model)
         labeling = Labeling(plan, config.columns, job, workers, self._language, files)
-        done = {one.part: one for one in self._out.summaries(self._out.parts()) if one.plan == plan.id}
+        self._out.remove_partial()
+        done = self._written(plan)
         continued = sum(summary.rows for summary in done.values())
         failures: dict[int, str] = {}
         started = time.perf_counter()
