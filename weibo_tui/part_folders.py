@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from weibo_tui.atomic import read_bounded, sha256
-from weibo_tui.errors import WeiboTuiError
-from weibo_tui.locale import gettext as _
+from weibo_tui.atomic import cannot_read, read_bounded, sha256
 from weibo_tui.locale import ngettext
 
 PLAN_NAME = "_weibo-tui.json"
@@ -41,7 +39,13 @@ def list_parts(folder: Path) -> list[Path]:
 
 def is_part(name: str) -> bool:
     """Return True for the name of a Parquet file that is no temporary one."""
-    return name.lower().endswith(_SUFFIXES) and not name.startswith(("_", "."))
+    return name.lower().endswith(_SUFFIXES) and is_visible(name)
+
+
+def is_visible(name: str) -> bool:
+    """Return True for a name of data. Others begin with `.`, with `_` as those of Spark, or with `~$` as those of Excel
+    while a file is open."""
+    return not name.startswith((".", "_", "~$"))
 
 
 def table_exists(path: Path) -> bool:
@@ -72,8 +76,7 @@ def table_sha256(path: Path) -> str:
             return sha256(path)
         return _digest([(part.name, sha256(part)) for part in list_parts(path)])
     except OSError as error:
-        message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
-        raise WeiboTuiError(message.format(path=path, reason=error.strerror)) from error
+        raise cannot_read(path, error) from error
 
 
 def count_missing_parts(folder: Path) -> int:

@@ -14,9 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote
 
+from weibo_tui.atomic import cannot_read
 from weibo_tui.datasets.containers import SUFFIXES
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.part_folders import is_visible
 from weibo_tui.text.terminal import truncate
 
 if TYPE_CHECKING:
@@ -162,14 +164,7 @@ def _tables_in(folder: Path) -> Iterator[Path]:
 
 
 def _raise_unreadable(error: OSError) -> NoReturn:
-    message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
-    raise UserInputError(message.format(path=error.filename, reason=error.strerror or error)) from error
-
-
-def is_visible(name: str) -> bool:
-    """Return whether a name in a folder is of data: others begin with `.`, with `_` as those of Spark, or with `~$` as
-    those of Excel while a file is open."""
-    return not name.startswith((".", "_", "~$"))
+    raise cannot_read(error.filename, error) from error
 
 
 def _find_in_store(location: Location) -> list[FoundFile]:
@@ -207,7 +202,7 @@ def state_of(location: Location) -> FoundFile:
     try:
         status = os.stat(location.path)  # noqa: PTH116 - the path is a text
     except OSError as error:
-        _raise_unreadable(error)
+        raise cannot_read(location.path, error) from error
     return FoundFile(location, status.st_size, status.st_mtime_ns)
 
 

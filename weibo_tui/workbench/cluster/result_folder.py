@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from weibo_tui.atomic import NO_FOLLOW, atomic_write, cannot_write, make_private_folder, read_bounded
+from weibo_tui.atomic import NO_FOLLOW, atomic_write, cannot_read, cannot_write, make_private_folder, read_bounded
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_names
-from weibo_tui.part_folders import MAX_PLAN, PLAN_NAME
-from weibo_tui.workbench.cluster.locations import Location, is_visible, store_errors
+from weibo_tui.part_folders import MAX_PLAN, PLAN_NAME, is_visible
+from weibo_tui.workbench.cluster.locations import Location, store_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,8 +94,7 @@ class ResultFolder:
             except FileNotFoundError:
                 return []
             except OSError as error:
-                message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
-                raise UserInputError(message.format(path=self.location.path, reason=error.strerror or error)) from error
+                raise cannot_read(self.location.path, error) from error
         from pyarrow.fs import FileSelector
 
         with store_errors(self.location):
