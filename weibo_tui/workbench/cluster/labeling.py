@@ -21,6 +21,7 @@ from typing import IO, Any
 from weibo_tui import locale
 from weibo_tui.atomic import cannot_write, make_private_folder
 from weibo_tui.errors import UserInputError, WeiboTuiError
+from weibo_tui.extras import missing_extra
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
@@ -46,9 +47,7 @@ def label_on_ray(
 ) -> Iterator[Progress | ClusterLabelingResult]:
     """Label files on Ray, and add them to the history if there is one; see `Workbench.iter_label_on_ray`."""
     if find_spec("ray") is None:
-        message = _("Ray is not installed. Install it with: {command}")
-        command = f"{Path(sys.executable).name} -m pip install 'weibo-tui[ray]'"
-        raise UserInputError(message.format(command=command))
+        raise missing_extra("Ray", "ray")
     if history is not None:
         history.check_writable()  # before the work rather than after it
     with tempfile.TemporaryDirectory(prefix="wt-", dir=_short_folder(), ignore_cleanup_errors=True) as folder:
