@@ -249,17 +249,17 @@ class ClusterWork:
         if len(failed) > _MAX_FAILED:
             failed[_MAX_FAILED:] = [_("{number} more").format(number=f"{len(failed) - _MAX_FAILED:,}")]
         return ClusterLabelingResult(
-            self._out.shown,
-            len(done),
-            rows,
-            rows - counts.total(),
-            {label: counts[label] for label in self._labels if label in counts},
-            continued,
-            (rows - continued) / seconds if seconds else 0.0,
-            sum(summary.uncertain for summary in done.values()),
-            tuple(failed),
-            self._model.adapter,
-            finished_at,
+            out=self._out.shown,
+            rows=rows,
+            failed=rows - counts.total(),
+            counts={label: counts[label] for label in self._labels if label in counts},
+            continued=continued,
+            posts_per_second=(rows - continued) / seconds if seconds else 0.0,
+            uncertain=sum(summary.uncertain for summary in done.values()),
+            parts=len(done),
+            failed_parts=tuple(failed),
+            adapter=self._model.adapter,
+            finished_at=finished_at,
         )
 
 
