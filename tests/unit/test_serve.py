@@ -134,23 +134,14 @@ def state(home: Path) -> str:
 
 
 @pytest.mark.slow  # the end of a session is tested below, and that of a training in test_terminal_gone
-def test_closed_page_during_training_keeps_a_checkpoint(furnished: Path, posts_file: Path) -> None:
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_training_of_closed_page_keeps_a_checkpoint(is_lost: bool, furnished: Path, posts_file: Path) -> None:
     async def scene() -> None:
         async with serving(app_at_work("train", posts_file)) as server:
             async with open_page(server.url) as page:
                 await page.wait_until(lambda: state(furnished), "a step of the training")
-            await until(lambda: state(furnished) == "stopped", lambda: "the end of the run")
-
-    run(scene())
-    check_run(furnished, "stopped")
-
-
-@pytest.mark.slow
-def test_lost_connection_during_training_keeps_a_checkpoint(furnished: Path, posts_file: Path) -> None:
-    async def scene() -> None:
-        async with serving(app_at_work("train", posts_file)) as server, open_page(server.url) as page:
-            await page.wait_until(lambda: state(furnished), "a step of the training")
-            page.drop()
+                if is_lost:
+                    page.drop()
             await until(lambda: state(furnished) == "stopped", lambda: "the end of the run")
 
     run(scene())
