@@ -1,4 +1,4 @@
-"""What the drivers of a terminal and of a browser have in common."""
+"""The common base of the drivers of a terminal and of a browser."""
 
 from __future__ import annotations
 
