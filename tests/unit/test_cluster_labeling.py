@@ -207,6 +207,11 @@ def test_command_refuses_options(command: Command, furnished: Path, options: str
     assert result.code == 2 and message in result.err
 
 
+def test_command_refuses_folder_without_ray(command: Command, furnished: Path, source: Path) -> None:
+    result = command("predict", "--file", str(source))
+    assert result.code == 2 and "is a folder of several files. Label them with --engine ray." in result.err
+
+
 # What a test leaves on Ray is killed with it, and each of them takes half a minute.
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def names(*sources: Path | str) -> list[str]:
 
 
 def planned(path: Path, rows: int) -> PlannedFile:
-    return PlannedFile(FoundFile(Location(str(path)), 100 * rows, 1), rows, ("text",))
+    return PlannedFile(FoundFile(Location(str(path)), 100 * rows, 1), rows, ("text",), "text")
 
 
 def plan_for(path: Path, part_rows: int = 8) -> Plan:
@@ -114,8 +115,19 @@ def test_plan_covers_every_row_once(tmp_path: Path, rows: int) -> None:
 
 
 def test_plan_has_smaller_parts_of_long_rows(tmp_path: Path) -> None:
-    file = PlannedFile(FoundFile(Location(str(tmp_path / "a")), 10**9, 1), 10_000, ("text",))
+    file = PlannedFile(FoundFile(Location(str(tmp_path / "a")), 10**9, 1), 10_000, ("text",), "text")
     assert Plan.make("request", "compute", [file], 64).part_rows == 640
+
+
+def test_plan_names_columns_of_posts_alike(tmp_path: Path) -> None:
+    columns = [("text", 10), ("content", 30), ("content", 5), ("body", 20)]
+    files = [
+        PlannedFile(FoundFile(Location(str(tmp_path / str(number))), 1, 1), rows, ("id", name), name)
+        for number, (name, rows) in enumerate(columns)
+    ]
+    files[3] = replace(files[3], columns=("body", "content"))  # its own column of this name is something else
+    plan = Plan.make("request", "compute", files, WINDOW)
+    assert [file.text_column for file in plan.files] == ["content", "content", "content", "body"]
 
 
 def test_plan_is_for_unchanged_files_only(tmp_path: Path) -> None:
@@ -227,6 +239,16 @@ def test_worker_predicts_as_labeling_of_a_file(wb: Workbench, few: Path, tmp_pat
     assert written.column("source_row").to_pylist() == list(range(1, 42))
     assert (summary.rows, summary.failed, sum(summary.counts.values()), done) == (41, 1, 40, [41])
     assert results.summary(0) == summary
+
+
+def test_worker_writes_posts_to_column_of_plan(wb: Workbench, few: Path, results: ResultFolder) -> None:
+    plan = plan_for(few, WINDOW)
+    plan = replace(plan, files=(replace(plan.files[0], text_column="content"),))
+    (part,) = read(plan)
+    worker_for(wb, results, plan).label(part, lambda _rows: None)
+    written = pq.read_table(Path(results.shown) / "part-000000.parquet")
+    assert written.column_names[:2] == ["label", "content"]
+    assert written.column("content").to_pylist() == [row["review"] for row in rows_of(part)]
 
 
 def test_worker_unpacks_model_on_node_without_it(

@@ -120,12 +120,15 @@ class ProgressBars:
     def __init__(self, bars: Bars | None) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
+        self._stage = ""
         self._rate = Rate()
 
     def progress(self, event: Progress) -> None:
         """Show the progress and the rate of a stage, and its note."""
         if event.note:
             self.line(event.note)
+        if event.stage != self._stage:
+            self._stage, self._rate = event.stage, Rate()
         scale, unit = (1e6, " MB") if event.unit == "B" else (1, "")
         done, total = event.done / scale, None if event.total is None else event.total / scale
         self.update(display_name(event.stage) + unit, done, total, per_second(self._rate.update(done), unit))

@@ -29,7 +29,7 @@ from weibo_tui.cli.output import (
     pad,
     run_with_progress,
 )
-from weibo_tui.datasets.containers import SUFFIXES
+from weibo_tui.datasets.containers import SUFFIXES, find_other_tables
 from weibo_tui.datasets.sinks import default_output
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import label_name
@@ -140,6 +140,8 @@ def predict(
     if files is not None and len(files) > 1:
         raise UserInputError(_("Several files are labeled on Ray only. Give --file once, or --engine ray."))
     file = Path(files[0]) if files else None
+    if file is not None and file.is_dir() and find_other_tables(file):
+        raise UserInputError(_("{path} is a folder of several files. Label them with --engine ray.").format(path=file))
     if explain:
         _check_explained(file, text)
         pages = [one for one in text or [] if Path(one).suffix.lower() == ".html" and not any(map(str.isspace, one))]
@@ -357,5 +359,11 @@ def _print_labeled(result: LabelingResult, json: bool, **more: object) -> None:
             result.failed,
         )
         echo_error(message.format(failed=result.failed))
+    if result.continued:
+        message = _("{rows} of the rows were labeled before.")
+        echo_info(message.format(rows=f"{result.continued:,}"))
+    if not result.posts_per_second:
+        echo_info(_("The result is in {out}.").format(out=result.out))
+        return
     rate = f"{result.posts_per_second:,.0f}"
     echo_info(_("Result written to {out} at {rate} posts/s.").format(out=result.out, rate=rate))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
@@ -20,11 +21,14 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
-    """A file with the number of its rows, unreadable ones too, its columns, and the number of its first part."""
+    """A file with the number of its rows, unreadable ones too, its columns, and the number of its first part.
+
+    `text_column` has the posts; in a plan, it is the name of that column in the results."""
 
     file: FoundFile
     rows: int
     columns: tuple[str, ...]
+    text_column: str
     first_part: int = 0
 
 
@@ -50,14 +54,19 @@ class Plan:
 
     @classmethod
     def make(cls, request: str, compute: str, files: Sequence[PlannedFile], window: int) -> Self:
-        """Number the parts of all files. Their rows are a multiple of `window`, as one machine predicts them."""
+        """Number the parts of all files. Their rows are a multiple of `window`, as one machine predicts them.
+
+        Where the posts of the files have different columns, all get the name of the one with the most rows, because a
+        table of all parts has a single column of posts."""
         total = sum(file.rows for file in files)
         rows = min(max(-(-total // MAX_PARTS), MIN_PART_ROWS), MAX_PART_ROWS)
         size = sum(file.file.size for file in files)
         rows = min(-(-rows // window), max(1, MAX_PART_BYTES * total // max(size, 1) // window)) * window
+        text = _most_common_text_column(files)
         numbered, number = [], 0
         for file in files:
-            numbered.append(replace(file, first_part=number))
+            name = file.text_column if text in file.columns else text
+            numbered.append(replace(file, first_part=number, text_column=name))
             number += _num_parts(file.rows, rows)
         return cls(request, compute, rows, tuple(numbered))
 
@@ -98,6 +107,7 @@ class Plan:
                 "changed": planned.file.changed,
                 "rows": planned.rows,
                 "columns": planned.columns,
+                "text_column": planned.text_column,
                 "first_part": planned.first_part,
             }
             for planned in self.files
@@ -124,11 +134,19 @@ class Plan:
                 FoundFile(locations.get(file["path"], Location(file["path"])), file["size"], file["changed"]),
                 file["rows"],
                 tuple(file["columns"]),
+                file["text_column"],
                 file["first_part"],
             )
             for file in values["files"]
         ]
         return cls(values["request"], values["compute"], values["part_rows"], tuple(files))
+
+
+def _most_common_text_column(files: Sequence[PlannedFile]) -> str:
+    rows: Counter[str] = Counter()
+    for file in files:
+        rows[file.text_column] += file.rows
+    return rows.most_common(1)[0][0]
 
 
 def _num_parts(rows: int, part_rows: int) -> int:

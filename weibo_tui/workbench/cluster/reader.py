@@ -44,10 +44,10 @@ def count(file: FoundFile, columns: Columns) -> tuple[PlannedFile, str]:
         try:
             source, report = open_table(path, columns), Report()
         except EmptyTableError:
-            return PlannedFile(file, 0, ()), ""
+            return PlannedFile(file, 0, (), ""), ""
         rows = drain(count_rows(source, report))
         names = tuple(dict.fromkeys([*source.columns, *report.keys]))
-        return PlannedFile(file, rows + report.num_bad, names), source.summary(report)
+        return PlannedFile(file, rows + report.num_bad, names, source.text_column), source.summary(report)
 
 
 def read(planned: PlannedFile, parts: Sequence[Part], part_rows: int, columns: Columns) -> Iterator[ReadPart]:

@@ -20,6 +20,7 @@ from weibo_tui.locale import join_names, with_note
 from weibo_tui.progress import Progress
 from weibo_tui.registry.bases import WEIGHTS
 from weibo_tui.storage.codec import timestamp
+from weibo_tui.text.terminal import truncate
 from weibo_tui.workbench.cluster import pipeline, session
 from weibo_tui.workbench.cluster.locations import FoundFile, find_in, parse_location
 from weibo_tui.workbench.cluster.model import Model, pack
@@ -157,7 +158,10 @@ class ClusterWork:
             return Plan.from_json(stored, self._files)
         if stored is not None and not self._config.overwrite:
             raise self._other_plan()
-        plan = Plan.make(self._request, compute, (yield from self._count()), WINDOW)
+        counted = yield from self._count()
+        plan = Plan.make(self._request, compute, counted, WINDOW)
+        if note := _renamed_columns(counted, plan):
+            yield Progress("counting", len(counted), len(counted), note=note)
         self._out.remove_parts(self._out.parts())
         self._out.write_plan(plan.to_json())
         return plan
@@ -273,6 +277,16 @@ def _summary(files: Sequence[PlannedFile]) -> str:
     if empty:
         line = with_note(line, _("without rows: {names}").format(names=join_names(empty, 3)))
     return line
+
+
+def _renamed_columns(files: Sequence[PlannedFile], plan: Plan) -> str:
+    """Return a line about the columns of posts that have another name in the results, empty if none has."""
+    pairs = zip(files, plan.files, strict=True)
+    renamed = {(file.text_column, planned.text_column): None for file, planned in pairs if file.rows}
+    old = [before for before, after in renamed if before != after]
+    message = _("In the results, all posts are in {column}, also those in {columns} of the files.")
+    column = next((after for before, after in renamed if before != after), "")
+    return message.format(columns=join_names(old, 3), column=truncate(column)) if old else ""
 
 
 def _shown(part: Part, reason: str) -> str:

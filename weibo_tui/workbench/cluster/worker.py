@@ -91,7 +91,7 @@ class Worker:
     def _table(self, read: ReadPart, rows: Sequence[Sequence[Any]]) -> pa.Table:
         import pyarrow as pa
 
-        assert read.cells is not None
+        assert read.source is not None and read.cells is not None
         names = added_columns(self._job.labels, self._job.prefix)
         values = [list(column) for column in zip(*rows, strict=True)] or [[] for _name in names[:-2]]
         types = [pa.string(), *[pa.float64()] * (len(values) - 2), pa.string()]
@@ -99,6 +99,8 @@ class Worker:
         path = read.part.file.file.location.shown.encode("utf-8", "replace").decode()
         columns += [pa.array([path] * len(rows), pa.string()), read.cells.column(0)]
         table = read.cells.select(range(2, read.cells.num_columns))
+        posts = {read.source.text_column: read.part.file.text_column}
+        table = table.rename_columns([posts.get(name, name) for name in table.column_names])
         for name, column in zip(names, columns, strict=True):
             table = table.append_column(name, column)
         return table
