@@ -91,7 +91,7 @@ def _check_unchanged(file: FoundFile, part: Part, cells: pa.Table) -> None:
 
 
 def _changed(file: FoundFile) -> UserInputError:
-    message = _("{path} changed while it was labeled. Run the same command again.")
+    message = _("{path} changed while it was labeled. Label all files again.")
     return UserInputError(message.format(path=file.location.shown))
 
 

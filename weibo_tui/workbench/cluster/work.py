@@ -141,6 +141,10 @@ class ClusterWork:
                 labeling = replace(labeling, workers=self._workers(options, 0, at_most=workers.number))
             yield from self._run(labeling, done, failures)
         seconds = time.perf_counter() - started
+        if lost := {number for number in done.keys() - self._out.parts() if self._out.summary(number) is None}:
+            failures |= dict.fromkeys(lost, _("its file was removed"))
+            done = {number: summary for number, summary in done.items() if number not in lost}
+            self._out.write_plan(plan.to_json())  # perhaps the whole folder was
         finished_at = "" if len(done) < plan.num_parts else self._finish(plan)
         return self._result(plan, done, continued, seconds, failures, finished_at)
 
@@ -226,7 +230,7 @@ class ClusterWork:
         unchanged = set(find_in(self._sources))
         for planned in plan.files:
             if planned.file not in unchanged:
-                message = _("{path} changed while it was labeled. Run the same command again.")
+                message = _("{path} changed while it was labeled. Label all files again.")
                 raise UserInputError(message.format(path=planned.file.location.shown))
         finished_at = timestamp()
         self._out.write_plan({**plan.to_json(), "finished_at": finished_at})
