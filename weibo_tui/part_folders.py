@@ -21,6 +21,7 @@ PLAN_NAME = "_weibo-tui.json"
 
 _SUFFIXES = (".parquet", ".pq")
 MAX_PLAN = 2**28  # bytes
+_MAX_PARTS = 10**9
 
 
 class TableState(NamedTuple):
@@ -33,8 +34,13 @@ class TableState(NamedTuple):
 def list_parts(folder: Path) -> list[Path]:
     """Return the Parquet files of a folder in the order of their names. Raise OSError where it cannot be read."""
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if is_part(entry.name) and entry.is_file()]
+        names = [entry.name for entry in entries if is_part(entry.name) and (entry.is_file() or _is_dangling(entry))]
     return [folder / name for name in sorted(names)]
+
+
+def _is_dangling(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a link to nothing, which must not be left out without a word."""
+    return entry.is_symlink() and not Path(entry.path).exists()
 
 
 def is_part(name: str) -> bool:
@@ -83,7 +89,9 @@ def count_missing_parts(folder: Path) -> int:
     """Return how many parts of a folder are still to be written, by its plan. It is 0 for other programs' folders."""
     try:
         plan = json.loads(read_bounded(folder / PLAN_NAME, MAX_PLAN))
-        return 0 if plan.get("finished_at") else max(0, int(plan["num_parts"]) - len(list_parts(folder)))
+        return (
+            0 if plan.get("finished_at") else max(0, min(int(plan["num_parts"]), _MAX_PARTS) - len(list_parts(folder)))
+        )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return 0
 

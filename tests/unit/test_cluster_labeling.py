@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import shutil
 import signal
 import sys
 from collections import defaultdict
@@ -297,6 +298,28 @@ def test_part_that_cannot_be_read_is_named(wb: Workbench, source: Path, out: Pat
 
 
 @pytest.mark.slow
+def test_removed_parts_are_labeled_again(wb: Workbench, many: Path, out: Path) -> None:
+    result, _notes = run(wb, config(many, out), lambda: shutil.rmtree(out))
+    assert result.failed_parts[0].endswith("00.csv, rows 1–3,000: its file was removed")
+    assert result.rows < 36_000 and not result.finished_at
+    result, _notes = run(wb, config(many, out))
+    assert result.rows == 36_000 and result.finished_at
+    check_equals_one_machine(wb, many, out)
+
+
+@pytest.mark.slow
+def test_nothing_of_ray_outlives_killed_program(furnished: Path, many: Path, out: Path) -> None:
+    process = start("predict", "--engine", "ray", "--file", many, "--out", out, "--workers", "1", "--json")
+    assert process.stderr is not None
+    next(line for line in process.stderr if b"12 files" in line)
+    (driver,), folder = children("cluster.driver"), driver_folder()
+    process.kill()
+    process.communicate()
+    driver.wait(60)
+    assert not session_of(driver) and not folder.exists()
+
+
+@pytest.mark.slow
 def test_interrupted_command_continues(furnished: Path, many: Path, out: Path) -> None:
     arguments: list[str | Path] = [
         "predict",
@@ -313,11 +336,12 @@ def test_interrupted_command_continues(furnished: Path, many: Path, out: Path) -
     process = start(*arguments)
     assert process.stderr is not None
     next(line for line in process.stderr if b"12 files" in line)
+    (driver,), folder = children("cluster.driver"), driver_folder()
     process.send_signal(signal.SIGINT)
     messages = process.communicate()[1].decode()
     assert process.returncode == 130
     assert messages.endswith("Stopped. The same command continues from here.\n")
-    assert not children("raylet")
+    assert not session_of(driver) and not folder.exists()
     output = start(*arguments).communicate()[0]
     values = json.loads(output)
     assert (values["rows"], values["failed"], values["failed_parts"]) == (36_000, 0, [])

@@ -169,15 +169,10 @@ class _Labeling:
     def finish(self, path: Path) -> None:
         """Check that the complete result in `path` may replace the output file, and record its hash."""
         if table_state(self._config.source) != self._source_state:
-            raise source_changed(self._config.source)
+            message = _("{path} changed while it was labeled. Run the same command again.")
+            raise UserInputError(message.format(path=self._config.source))
         self.check_out()
         self.finished_at = self._checkpoint.finish(sha256(path))
-
-
-def source_changed(path: Path | str) -> UserInputError:
-    """Return the error for a file that another program changed during the labeling."""
-    message = _("{path} changed while it was labeled. Run the same command again.")
-    return UserInputError(message.format(path=path))
 
 
 def added_columns(labels: Sequence[str], prefix: str) -> Added:

@@ -20,7 +20,7 @@ from weibo_tui import locale
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
-from weibo_tui.workbench.cluster.leftovers import STOP_SECONDS, kill_session
+from weibo_tui.workbench.cluster.leftovers import kill_session
 from weibo_tui.workbench.cluster.reader import describe
 from weibo_tui.workbench.cluster.work import ClusterWork
 from weibo_tui.workbench.config import ClusterLabelingConfig
@@ -60,10 +60,7 @@ def main() -> None:
 def _stop_with_parent(folder: str) -> None:
     while os.read(0, 2**16):
         pass
-    if "ray" in sys.modules:
-        shutdown = Thread(target=sys.modules["ray"].shutdown, daemon=True)
-        shutdown.start()
-        shutdown.join(STOP_SECONDS)  # it may wait for what the other thread does
+    # Not ray.shutdown, which waits for what the other thread does, or lets it start Ray again.
     kill_session(os.getpid())
     shutil.rmtree(folder, ignore_errors=True)  # the parent may have been killed
     os._exit(1)

@@ -27,7 +27,7 @@ from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import History, LabeledFile
 from weibo_tui.text.terminal import truncate
-from weibo_tui.workbench.cluster.leftovers import STOP_SECONDS, kill_session
+from weibo_tui.workbench.cluster.leftovers import kill_session
 from weibo_tui.workbench.cluster.locations import parse_location
 from weibo_tui.workbench.cluster.polling import poll
 from weibo_tui.workbench.cluster.result import ClusterLabelingResult
@@ -35,7 +35,7 @@ from weibo_tui.workbench.config import ClusterLabelingConfig
 
 _POLL_SECONDS = 0.25
 _MAX_LOG = 2**20
-_GRACE_SECONDS = STOP_SECONDS + 5
+_STOP_SECONDS = 15.0
 """Time that the child gets to end, with all of Ray."""
 _MAX_FOLDER = 25
 """Bytes of the path of the folder for Ray's files. Ray adds 78, and paths of sockets have 103 at most on macOS."""
@@ -177,7 +177,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
     try:
         with suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_SECONDS)
+            process.wait(_STOP_SECONDS)
     finally:  # also at a second Ctrl-C
         process.kill()
         process.wait()

@@ -7,9 +7,6 @@ from contextlib import suppress
 
 import psutil
 
-STOP_SECONDS = 10.0
-"""Time that Ray gets to stop its processes."""
-
 _ATTEMPTS = 10
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from weibo_tui.datasets.reading import PostTable, count_rows, open_table
 from weibo_tui.datasets.tables import Columns, EmptyTableError, Report
 from weibo_tui.errors import UserInputError, WeiboTuiError
+from weibo_tui.locale import gettext as _
 from weibo_tui.log import disk_error, user_message
 from weibo_tui.progress import drain
 from weibo_tui.workbench.cluster.locations import FoundFile, local_copy, state_of
 from weibo_tui.workbench.cluster.parts import read_parts
 from weibo_tui.workbench.cluster.plan import Part, PlannedFile
-from weibo_tui.workbench.labeling import source_changed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +76,7 @@ def _read(planned: PlannedFile, waiting: dict[int, Part], part_rows: int, column
             _check_unchanged(planned.file, waiting[place], cells)
             yield ReadPart(waiting.pop(place), source, cells)
     if waiting:
-        raise source_changed(planned.file.location.shown)
+        raise source_changed(planned.file)
 
 
 def describe(error: Exception) -> str:
@@ -87,7 +87,13 @@ def describe(error: Exception) -> str:
 def _check_unchanged(file: FoundFile, part: Part, cells: pa.Table) -> None:
     # The state of an object is compared before it is copied. A file on a disk may change while it is read.
     if len(cells) != part.rows or (not file.location.root and state_of(file.location) != file):
-        raise source_changed(file.location.shown)
+        raise source_changed(file)
+
+
+def source_changed(file: FoundFile) -> UserInputError:
+    """Return the error for a file that another program changed during the labeling."""
+    message = _("{path} changed while it was labeled. Label all files again.")
+    return UserInputError(message.format(path=file.location.shown))
 
 
 @contextmanager

@@ -50,6 +50,7 @@ def _set_environment(address: str | None) -> None:
     """Set variables that Ray reads when it is imported."""
     os.environ |= {
         "RAY_USAGE_STATS_ENABLED": "0",  # no network
+        "RAY_ENABLE_AUTO_CONNECT": "0",  # a call after the end would start another Ray, with other settings
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # without this, Ray warns that it will change
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # `uv run` would copy the working folder to the workers
     }

@@ -26,13 +26,13 @@ from weibo_tui.workbench.cluster.locations import FoundFile, find_in, parse_loca
 from weibo_tui.workbench.cluster.model import Model, pack
 from weibo_tui.workbench.cluster.pipeline import FailedPart, Labeling, RowsDone
 from weibo_tui.workbench.cluster.plan import Part, Plan, PlannedFile
-from weibo_tui.workbench.cluster.reader import ATTEMPTS
+from weibo_tui.workbench.cluster.reader import ATTEMPTS, source_changed
 from weibo_tui.workbench.cluster.result import ClusterLabelingResult
 from weibo_tui.workbench.cluster.result_folder import PartSummary, ResultFolder, part_name
 from weibo_tui.workbench.cluster.worker import Job, added_columns
 from weibo_tui.workbench.cluster.workers import Workers, choose_workers
 from weibo_tui.workbench.config import ClusterLabelingConfig, check_output
-from weibo_tui.workbench.labeling import WINDOW, source_changed
+from weibo_tui.workbench.labeling import WINDOW
 from weibo_tui.workbench.models import ModelLoader
 
 _MAX_NOTES = 10
@@ -142,6 +142,10 @@ class ClusterWork:
                 labeling = replace(labeling, workers=self._workers(options, 0, at_most=workers.number))
             yield from self._run(labeling, done, failures)
         seconds = time.perf_counter() - started
+        if lost := {number for number in done.keys() - self._out.parts() if self._out.summary(number) is None}:
+            failures |= dict.fromkeys(lost, _("its file was removed"))
+            done = {number: summary for number, summary in done.items() if number not in lost}
+            self._out.write_plan(plan.to_json())  # perhaps the whole folder was
         finished_at = "" if len(done) < plan.num_parts else self._finish(plan)
         return self._result(plan, done, continued, seconds, failures, finished_at)
 
@@ -230,7 +234,7 @@ class ClusterWork:
         unchanged = set(find_in(self._sources))
         for planned in plan.files:
             if planned.file not in unchanged:
-                raise source_changed(planned.file.location.shown)
+                raise source_changed(planned.file)
         finished_at = timestamp()
         self._out.write_plan({**plan.to_json(), "finished_at": finished_at})
         return finished_at
