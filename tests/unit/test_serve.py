@@ -266,6 +266,13 @@ def test_other_address_without_token_is_refused(host: str, command: Command) -> 
     assert "16" in command("serve", "--host", host, "--token", "x" * 15).err
 
 
+@pytest.mark.parametrize("token", ["\udcff" * 16, "x" * 16 + "\n", "\x1b" * 16])
+def test_unreadable_token_is_refused(token: str, command: Command) -> None:
+    refused = command("serve", "--port", "0", "--token", token)
+    assert refused.code == 2
+    assert "Use letters and digits" in refused.err
+
+
 def test_address_of_another_machine_is_refused(command: Command) -> None:
     refused = command("serve", "--host", "192.0.2.1", "--token", "x" * 16)
     assert refused.code == 2

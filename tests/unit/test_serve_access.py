@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import aiohttp
 import pytest
 from disks import NOBODY
 from web_page import open_page, serving
+
+from weibo_tui.web.server import MAX_WAITING
 
 pytestmark = pytest.mark.usefixtures("local_network")
 TOKEN = "0123456789&#汉字/+=?"
@@ -130,7 +133,7 @@ def test_names_of_this_machine_open_the_page(host: str) -> None:
 
 @pytest.mark.parametrize("token", ["", TOKEN])
 @pytest.mark.parametrize(
-    "origin", ["http://example.org", "http://localhost:1", "null", "", "file://", "http://127.0.0.1"]
+    "origin", ["http://example.org", "http://localhost:1", "null", "", "file://", "http://127.0.0.1", "http://["]
 )
 def test_page_of_another_website_opens_no_session(origin: str, token: str) -> None:
     async def scene() -> None:
@@ -152,6 +155,25 @@ def test_own_page_opens_a_session_by_any_name() -> None:
                     headers = {"Host": host, "Origin": f"{scheme}://{host}"}
                     async with open_page(server.url, headers=headers) as page:
                         assert await page.wait_for_end() == "no app"
+
+    run(scene())
+
+
+def test_silent_connections_do_not_keep_others_out() -> None:
+    async def scene() -> None:
+        async with serving(APP) as server, AsyncExitStack() as stack, open_page(server.url) as page:
+            assert await page.wait_for_end() == "no app"
+            readers = []
+            for _number in range(MAX_WAITING + 10):
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                stack.callback(writer.close)
+                writer.write(b"GET / HTTP/1.1\r\n")
+                readers.append(reader)
+            for reader in readers[:9]:  # the latest connection is counted with the next
+                with suppress(ConnectionError):
+                    assert await reader.read() == b""
+            async with aiohttp.ClientSession() as client:
+                assert (await fetch(client, server.url))[0] == 200
 
     run(scene())
 

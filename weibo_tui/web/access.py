@@ -43,12 +43,11 @@ class Access:
         if self._token:
             if not self._has_token(request):
                 return N_("Refused: a request without the token.")
-        elif not is_loopback(_host_name(request.host)):
+        elif not is_loopback(_host_name(_host(request))):
             return N_("Refused: a request that names another machine. With a token, any name of this one works.")
         elif not _is_own_user(request):
             return N_("Refused: a request of another user of this machine. With a token, other users are let in.")
-        origin = request.headers.get("Origin")
-        if "Upgrade" in request.headers and origin is not None and urlsplit(origin).netloc != request.host:
+        if "Upgrade" in request.headers and not _is_own_page(request):
             return N_("Refused: a connection from the page of another website.")
         return ""
 
@@ -77,6 +76,20 @@ def is_loopback(host: str) -> bool:
     return False
 
 
+def _host(request: web.Request) -> str:
+    """Return the host that the request names. `request.host` would look up a name where it names none."""
+    return request.host if "Host" in request.headers else ""
+
+
+def _is_own_page(request: web.Request) -> bool:
+    """Return True if the page that sends the request is of this server, or if no page sends it."""
+    origin = request.headers.get("Origin")
+    try:
+        return origin is None or urlsplit(origin).netloc == _host(request)
+    except ValueError:  # brackets that do not match
+        return False
+
+
 def _host_name(host: str) -> str:
     """Return the name in a Host header, without the port: `localhost:8000`, `[::1]:8000`."""
     return re.sub(r":\d*$", "", host).strip("[]").lower()
@@ -84,7 +97,7 @@ def _host_name(host: str) -> str:
 
 def _cookie_name(request: web.Request) -> str:
     # Browsers have one set of cookies for all ports, and several servers may run.
-    port = request.host.rpartition(":")[2]
+    port = _host(request).rpartition(":")[2]
     return f"weibo-tui-{port}" if port.isdigit() else "weibo-tui"
 
 

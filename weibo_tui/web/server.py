@@ -15,6 +15,7 @@ import string
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import textual_serve
@@ -32,6 +33,8 @@ PAGE = Path(__file__).parent / "page"
 SCRIPTS = Path(textual_serve.__file__).parent / "static"
 MIN_TOKEN = 16
 HEARTBEAT_SECONDS = 15
+MAX_WAITING = 64
+"""Connections that may wait before a request with access. Each one uses a file descriptor, and so does a session."""
 MAX_MESSAGE_BYTES = 64 * 2**20
 """Limit of a message from the page. A paste is one message."""
 HEADERS = {
@@ -66,29 +69,35 @@ class Server:
         self._max_sessions = max_sessions
         self._log = log
         self._logged: set[str] = set()
+        self._admitted: set[web.RequestHandler] = set()
         self._command = command or app_command()
         self._sessions: dict[Session, web.WebSocketResponse] = {}
         # aiohttp would log each malformed request with a traceback.
         silent = logging.getLogger(__name__)
         silent.disabled = True
+        self._listener: asyncio.Server | None = None
         self._runner = web.AppRunner(self._application(), access_log=None, logger=silent, handle_signals=False)
 
     @property
     def url(self) -> str:
         """The address to open."""
-        host = socket.gethostname() if self._host in ("0.0.0.0", "::") else self._host
+        host = self._host
+        if self._listener and self._listener.sockets[0].getsockname()[0] in ("0.0.0.0", "::"):
+            host = socket.gethostname()
         query = f"?token={quote(self._token, safe='')}" if self._token else ""
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/{query}"
 
     async def start(self) -> None:
         """Listen. Raises UserInputError if the address cannot be used."""
         await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._log_failure)
         try:
-            await web.TCPSite(self._runner, self._host, self.port).start()
+            self._listener = await loop.create_server(self._open_connection, self._host, self.port)
         except (OSError, OverflowError) as error:
             await self._runner.cleanup()
             raise UserInputError(self._explain(error)) from error
-        self.port = self._runner.addresses[0][1]
+        self.port = self._listener.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
         """End all sessions, wait until they have saved their work, and stop listening."""
@@ -99,6 +108,8 @@ class Server:
         await asyncio.gather(*(end(page, _("The server has ended.")) for page in self._sessions.values()))
         while self._sessions:
             await asyncio.sleep(0.05)
+        if self._listener:
+            self._listener.close()
         await self._runner.cleanup()
 
     def _explain(self, error: Exception) -> str:
@@ -110,7 +121,30 @@ class Server:
         message = _("Cannot listen on {host} ({reason}). Give an address of this machine as --host.")
         return message.format(host=self._host, reason=getattr(error, "strerror", None) or error)
 
+    def _log_failure(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log an error of the event loop once. It repeats some of them many times a second, with tracebacks."""
+        if context["message"] not in self._logged:
+            self._logged.add(context["message"])
+            self._log(user_message(context.get("exception") or RuntimeError(context["message"])))
+
     # ---- requests
+
+    def _open_connection(self) -> web.RequestHandler:
+        """Return the protocol of a new connection."""
+        assert self._runner.server is not None
+        asyncio.get_running_loop().call_soon(self._close_waiting, self._runner.server)
+        return self._runner.server()
+
+    def _close_waiting(self, server: web.Server) -> None:
+        """Close the oldest connections without access, beyond MAX_WAITING.
+
+        Otherwise other users could take all file descriptors, with connections that send nothing."""
+        connections = server.connections
+        self._admitted.intersection_update(connections)
+        waiting = [connection for connection in connections if connection not in self._admitted]
+        for connection in waiting[:-MAX_WAITING]:
+            if connection.transport is not None:
+                connection.transport.abort()
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._check_access])
@@ -128,6 +162,7 @@ class Server:
                 self._logged.add(fault)
                 self._log(_(fault))
             return web.Response(status=403)
+        self._admitted.add(request.protocol)
         try:
             return await handler(request)
         except web.HTTPException:
@@ -169,6 +204,8 @@ class Server:
 
 def _check(host: str, token: str) -> None:
     """Raise UserInputError if other machines could open the app without a token, or with one that can be guessed."""
+    if not token.isprintable():  # bytes of another encoding would all be compared as "?"
+        raise UserInputError(_("The token has characters that cannot be read. Use letters and digits."))
     if token and len(token) < MIN_TOKEN:
         raise UserInputError(
             _("The token is too short. Use at least {number} random characters.").format(number=MIN_TOKEN)
