@@ -204,9 +204,15 @@ def test_form_for_ray_takes_several_files(furnished: Path, few: Path, tmp_path: 
     (data / "deeper").mkdir(parents=True)
     for name in ("one.csv", "deeper/two.csv"):
         shutil.copy(few, data / name)
+    (data / "deeper" / "an empty one.csv").touch()
 
     async def act(pane: Pane) -> None:
         form = await open_form(pane)
+        await pane.paste(str(data))
+        await pane.press("ctrl+s")
+        await until(pane.pilot, lambda: "Only Ray labels several files." in drawn(pane.pilot))
+        form._source.value = ""
+        form._source.focus()
         await pane.paste(f"{data}/**/*.csv")
         await pane.press("enter")
         await until(pane.pilot, lambda: "Only Ray labels several files." in drawn(pane.pilot))

@@ -29,7 +29,7 @@ from weibo_tui.app.predict.ray_fields import (
     split_sources,
 )
 from weibo_tui.app.services.catalog import Catalog
-from weibo_tui.datasets.containers import SUFFIXES
+from weibo_tui.datasets.containers import SUFFIXES, find_other_tables
 from weibo_tui.datasets.sinks import OUTPUT_SUFFIXES, default_output, labeled_copy
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import N_
@@ -121,7 +121,8 @@ class LabelingForm(DataForm[LabelingPlan]):
     def _check_source(self, text: str) -> PathCheck:
         if not self._is_on_ray:
             check = check_path(as_path(text), save=False)
-            if check.problem and (check.kind == "folder" or glob.has_magic(text)):
+            is_pattern = bool(check.problem) and (check.kind == "folder" or glob.has_magic(text))
+            if is_pattern or (check.path.is_dir() and find_other_tables(check.path)):
                 return replace(check, problem=_("Only Ray labels several files. Choose it as the engine."))
             return check
         try:

@@ -55,9 +55,14 @@ def public_source(source: str) -> str:
 
 
 def first_file(sources: Sequence[str]) -> Path | None:
-    """Return the first file on a disk, None where all are in object stores. Raise UserInputError for no file."""
+    """Return the first file on a disk that is not empty, None where all are in object stores.
+
+    Raise UserInputError for no file."""
     local = [source for source in sources if not _is_url(source) or source.startswith("file:")]
-    return Path(find_files(local[:1])[0].location.path) if local else None
+    if not local:
+        return None
+    files = find_files(local[:1])
+    return Path(next((file for file in files if file.size), files[0]).location.path)
 
 
 def default_folder(source: str) -> str:
