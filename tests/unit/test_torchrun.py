@@ -19,6 +19,8 @@ from commands import Command, json_lines, start
 from safetensors.torch import load_file
 from torch import Tensor
 
+from weibo_tui.cli.torchrun import rank_in_several
+
 CPU = "--device cpu --dtype float32".split()
 TRAIN = [*"--epochs 1 --batch-size 8 --emoticon-dropout 0.5 --bottleneck 16 --seed 3 --no-baseline".split(), *CPU]
 STEPS = 100
@@ -127,6 +129,32 @@ def test_only_rank_0_refuses_other_commands(rank: int, furnished: Path) -> None:
     else:
         assert process.returncode == 2
         assert err.startswith(b"weibo-tui: torchrun starts several processes, which only 'train', 'bases pretrain' ")
+
+
+def test_variable_of_torchrun_alone_changes_nothing(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "test")
+    assert command.ok("runs", "list").code == 0
+    assert rank_in_several() is None
+
+
+WITHOUT_PATIENCE = """
+from datetime import timedelta
+from weibo_tui.cli import main
+from weibo_tui.engine import parallel
+parallel.START_TIMEOUT = timedelta(seconds=1)
+main()
+"""
+
+
+def test_process_that_never_starts_is_an_error(home: Path, posts_file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    numbers = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+    variables = {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)} | numbers
+    words = [sys.executable, "-c", WITHOUT_PATIENCE, "train", str(posts_file)]
+    done = subprocess.run(words, env=os.environ | variables, capture_output=True, text=True, check=False, timeout=WAIT)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("weibo-tui: The connection to another process failed (")
 
 
 @pytest.mark.slow

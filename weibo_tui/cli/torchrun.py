@@ -19,7 +19,7 @@ TRAININGS = (("train",), ("bases", "pretrain"), ("runs", "resume"))
 
 def rank_in_several() -> int | None:
     """Return the rank of this process if torchrun started several, otherwise None."""
-    is_alone = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ["WORLD_SIZE"] == "1"
+    is_alone = not {"TORCHELASTIC_RUN_ID", "RANK"} <= os.environ.keys() or os.environ.get("WORLD_SIZE", "1") == "1"
     return None if is_alone else int(os.environ["RANK"])
 
 

@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import distributed as dist
 from torch import nn
+from torch.distributed.rendezvous import rendezvous
 
 from weibo_tui.engine.batches import Indices
 from weibo_tui.engine.cores import usable_cores
@@ -34,6 +35,9 @@ from weibo_tui.locale import gettext as _
 
 TIMEOUT = timedelta(days=365)
 """Limit for a collective operation: a pause may last days, and the end of a process is noticed without a limit."""
+
+START_TIMEOUT = timedelta(minutes=10)
+"""Limit for the start of all processes. Some may never start, for example on a machine without this package."""
 
 CONNECT_SECONDS = 60.0
 END_SECONDS = 5.0
@@ -258,7 +262,11 @@ def join() -> Processes:
     os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
     has_nccl = torch.cuda.is_available() and dist.is_nccl_available()
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if has_nccl else "gloo", timeout=TIMEOUT)
+        store, rank, size = next(rendezvous("env://", timeout=START_TIMEOUT))
+        store.set(f"started/{rank}", "")
+        store.wait([f"started/{number}" for number in range(size)], START_TIMEOUT)
+        backend = "cpu:gloo,cuda:nccl" if has_nccl else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT)
         _current = Processes(dist.get_rank(), dist.get_world_size())
         _current.connect()
     except (OSError, RuntimeError) as error:
