@@ -205,8 +205,13 @@ def sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
-        raise WeiboTuiError(message.format(path=path, reason=error.strerror)) from error
+        raise WeiboTuiError(str(cannot_read(path, error))) from error
+
+
+def cannot_read(path: Path | str, error: OSError) -> UserInputError:
+    """Return the user's error for an OSError that occurred while reading `path`."""
+    message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
+    return UserInputError(message.format(path=path, reason=error.strerror or error))
 
 
 def cannot_write(path: Path, error: OSError) -> WeiboTuiError:

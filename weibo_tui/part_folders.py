@@ -13,16 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from weibo_tui.atomic import read_bounded, sha256
-from weibo_tui.errors import WeiboTuiError
-from weibo_tui.locale import gettext as _
+from weibo_tui.atomic import cannot_read, read_bounded, sha256
 from weibo_tui.locale import ngettext
 
 PLAN_NAME = "_weibo-tui.json"
 """The file in a folder of labeled parts that says how many there will be."""
 
 _SUFFIXES = (".parquet", ".pq")
-_MAX_PLAN = 2**28  # bytes
+MAX_PLAN = 2**28  # bytes
+_MAX_PARTS = 10**9
 
 
 class TableState(NamedTuple):
@@ -35,13 +34,24 @@ class TableState(NamedTuple):
 def list_parts(folder: Path) -> list[Path]:
     """Return the Parquet files of a folder in the order of their names. Raise OSError where it cannot be read."""
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if is_part(entry.name) and entry.is_file()]
+        names = [entry.name for entry in entries if is_part(entry.name) and (entry.is_file() or _is_dangling(entry))]
     return [folder / name for name in sorted(names)]
+
+
+def _is_dangling(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a link to nothing, which must not be left out without a word."""
+    return entry.is_symlink() and not Path(entry.path).exists()
 
 
 def is_part(name: str) -> bool:
     """Return True for the name of a Parquet file that is no temporary one."""
-    return name.lower().endswith(_SUFFIXES) and not name.startswith(("_", "."))
+    return name.lower().endswith(_SUFFIXES) and is_visible(name)
+
+
+def is_visible(name: str) -> bool:
+    """Return True for a name of data. Others begin with `.`, with `_` as those of Spark, or with `~$` as those of Excel
+    while a file is open."""
+    return not name.startswith((".", "_", "~$"))
 
 
 def table_exists(path: Path) -> bool:
@@ -72,16 +82,17 @@ def table_sha256(path: Path) -> str:
             return sha256(path)
         return _digest([(part.name, sha256(part)) for part in list_parts(path)])
     except OSError as error:
-        message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
-        raise WeiboTuiError(message.format(path=path, reason=error.strerror)) from error
+        raise cannot_read(path, error) from error
 
 
 def count_missing_parts(folder: Path) -> int:
     """Return how many parts of a folder are still to be written, by its plan. It is 0 for other programs' folders."""
     try:
-        plan = json.loads(read_bounded(folder / PLAN_NAME, _MAX_PLAN))
-        return 0 if plan.get("finished_at") else max(0, int(plan["num_parts"]) - len(list_parts(folder)))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        plan = json.loads(read_bounded(folder / PLAN_NAME, MAX_PLAN))
+        return (
+            0 if plan.get("finished_at") else max(0, min(int(plan["num_parts"]), _MAX_PARTS) - len(list_parts(folder)))
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return 0
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from weibo_tui.atomic import atomic_write, cannot_write, make_private_folder
+from weibo_tui.atomic import atomic_write, cannot_read, cannot_write, make_private_folder
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
@@ -255,8 +255,7 @@ def _read(paths: Paths) -> tuple[str, Mapping[str, Any]]:
     try:
         return read_settings_file(path)
     except OSError as error:
-        message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
-        raise UserInputError(message.format(path=path, reason=error.strerror)) from error
+        raise cannot_read(path, error) from error
     except ValueError as error:
         raise _not_toml(path, error) from error
 

@@ -11,11 +11,19 @@ from pathlib import Path
 import made_up
 import stocked
 from benchmarks.ray_labeling import HALVES, PROCESSES, WORKERS, compare_results
-from benchmarks.runner import BenchmarkOptions, Comparison, Figures, Rounds, Sample, Threshold, run_target, temp_folder
+from benchmarks.runner import (
+    BenchmarkOptions,
+    Comparison,
+    Events,
+    Figures,
+    Rounds,
+    Sample,
+    Threshold,
+    run_target,
+    temp_folder,
+)
 
 from weibo_tui.progress import Progress
-
-Events = Iterator[Progress | Comparison]
 
 DISTINCT_POSTS = 20_000
 TARGETS = {

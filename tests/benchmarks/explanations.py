@@ -7,14 +7,14 @@ import csv
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 import made_up
 import numpy as np
 import torch
-from benchmarks.runner import BenchmarkOptions, Comparison, Sample, Threshold, temp_folder
+from benchmarks.runner import BenchmarkOptions, Comparison, Events, Sample, Threshold, temp_folder
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
@@ -25,8 +25,6 @@ from weibo_tui.progress import Progress, drain
 from weibo_tui.text.cleaning import clean
 from weibo_tui.text.units import find_units, without
 from weibo_tui.workbench import Workbench
-
-Events = Iterator[Progress | Comparison]
 
 ADAPTER = "weibo"
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4, "bfloat16": 0.01}

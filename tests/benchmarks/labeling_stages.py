@@ -28,18 +28,12 @@ from weibo_tui.text.cleaning import clean
 from weibo_tui.workbench import ComputeOptions, LabelingConfig, Workbench
 from weibo_tui.workbench.cluster.parts import read_parts
 from weibo_tui.workbench.cluster.plan import MIN_PART_ROWS
-from weibo_tui.workbench.labeling import WINDOW, LabelingResult
+from weibo_tui.workbench.labeling import WINDOW, LabelingResult, added_columns
 
 FILE_STAGES = ("counting", "reading", "writing")
 MODEL_STAGES = ("cleaning", "tokenizing", "computing")
 ONE_CORE = ComputeOptions("cpu", threads=1)
-ADDED: dict[str, type[str] | type[float]] = {
-    "predicted": str,
-    "confidence": float,
-    "prob_negative": float,
-    "prob_positive": float,
-    "error": str,
-}
+ADDED = added_columns(("negative", "positive"), "")
 PREDICTION = dict(zip(ADDED, ("negative", 0.912345678, 0.912345678, 0.087654322, None), strict=True))
 
 

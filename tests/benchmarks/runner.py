@@ -109,6 +109,9 @@ class Comparison:
         return f"| {' | '.join(cells)} |"
 
 
+Events = Iterator[Progress | Comparison]
+
+
 def _spread(sample: Sample) -> str:
     """Write the median, with the minimum and the maximum of several rounds."""
     text = _round(sample.median)

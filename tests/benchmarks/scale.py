@@ -11,12 +11,10 @@ import stocked
 import torch
 from benchmarks.labeling_stages import FILE_STAGES, MODEL_STAGES
 from benchmarks.posts import FORMATS, take_posts, write_tables
-from benchmarks.runner import BenchmarkOptions, Comparison, Rounds, Sample, run_target, temp_folder
+from benchmarks.runner import BenchmarkOptions, Comparison, Events, Rounds, Sample, run_target, temp_folder
 
 from weibo_tui.engine.device import Compute
 from weibo_tui.progress import Progress
-
-Events = Iterator[Progress | Comparison]
 
 LARGE = "12x768"
 MODELS: Mapping[str, int] = {"tiny": 16_384, "starter": 2048, LARGE: 256}

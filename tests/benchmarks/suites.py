@@ -15,6 +15,7 @@ from benchmarks.pseudo_terminal import open_terminal, run_in_terminal
 from benchmarks.runner import (
     BenchmarkOptions,
     Comparison,
+    Events,
     Figures,
     Rounds,
     Sample,
@@ -30,8 +31,6 @@ from benchmarks.torchrun import measure_torchrun
 
 from weibo_tui.engine.device import Compute
 from weibo_tui.progress import Progress
-
-Events = Iterator[Progress | Comparison]
 
 LAST_BLOCKS = 4
 """Blocks with an adapter where the hidden states below them are cached."""

@@ -14,6 +14,7 @@ from benchmarks.posts import write_labeled_posts
 from benchmarks.runner import (
     BenchmarkOptions,
     Comparison,
+    Events,
     Figures,
     Rounds,
     Threshold,
@@ -24,8 +25,6 @@ from benchmarks.runner import (
 )
 
 from weibo_tui.progress import Progress
-
-Events = Iterator[Progress | Comparison]
 
 LARGE = "large"
 STEPS: Mapping[str, int] = {"starter": 40, LARGE: 8}

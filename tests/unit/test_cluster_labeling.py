@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
+import shutil
 import signal
 import sys
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +94,7 @@ def rows_by_file(out: Path) -> Rows:
 
 
 def check_equals_one_machine(wb: Workbench, source: Path, out: Path) -> None:
-    """Check that the parts have exactly the rows that a labeling of each file gives."""
+    """Check that the parts have the cells that a labeling of each file gives. The column of posts may be renamed."""
     labeled = rows_by_file(out)
     for path in source.glob("*[!y].*"):
         one = out.with_name("one.parquet")
@@ -99,12 +102,13 @@ def check_equals_one_machine(wb: Workbench, source: Path, out: Path) -> None:
         expected = pq.read_table(one).to_pylist()
         rows = labeled.pop(path.name)
         assert [row.pop("source_row") for row in rows] == list(range(1, len(expected) + 1))
-        assert rows == expected
+        assert [list(row.values()) for row in rows] == [list(row.values()) for row in expected]
     assert not labeled
 
 
-def check_listens_on_loopback() -> None:
-    """Check that no process below this one can be reached from another machine."""
+def check_is_private() -> None:
+    """Check that no process below this one can be reached from another machine, nor its files by other users."""
+    assert driver_folder().stat().st_mode & 0o777 == 0o700
     listening = set()
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):  # it has ended
@@ -115,10 +119,11 @@ def check_listens_on_loopback() -> None:
 
 
 def test_labeling_on_ray_equals_one_machine(wb: Workbench, source: Path, out: Path) -> None:
-    result, notes = run(wb, config(source, out), check_listens_on_loopback, rows=0)
+    result, notes = run(wb, config(source, out), check_is_private, rows=0)
     assert (result.parts, result.rows, result.failed, result.continued) == (3, 111, 11, 0)
     assert sum(result.counts.values()) == 100 and not result.failed_parts
-    assert notes[-1].startswith("4 files, 111 rows (without rows: ") and len(notes) == 4
+    assert notes[-2].startswith("4 files, 111 rows (without rows: ") and len(notes) == 5
+    assert notes[-1] == "In the results, all posts are in text, also those in review of the files."
     check_equals_one_machine(wb, source, out)
     (entry,) = wb.history.page(10)
     assert (entry.path, entry.out, entry.rows) == (source, out, 111)  # type: ignore[union-attr]
@@ -126,6 +131,16 @@ def test_labeling_on_ray_equals_one_machine(wb: Workbench, source: Path, out: Pa
     again, notes = run(wb, config(source, out))
     assert (again.rows, again.continued, again.counts, notes) == (111, 111, result.counts, [])
     assert wb.history.page(10) == [entry]
+    # Unless parts of them are gone, or of another plan.
+    part, other = out / "part-000001.parquet", out / "part-000000.parquet"
+    other.replace(part)
+    assert starts_ray(wb, config(source, out))
+
+
+def starts_ray(wb: Workbench, labeling: ClusterLabelingConfig) -> bool:
+    """Return whether a labeling has work left for Ray."""
+    events = ClusterWork(wb.models, labeling, Path(), "en").run()
+    return any(isinstance(event, Progress) and event.stage == "connecting" for event in islice(events, 2))
 
 
 def refuse(wb: Workbench, labeling: ClusterLabelingConfig, message: str) -> None:
@@ -156,10 +171,11 @@ def test_out_with_other_content_is_refused(wb: Workbench, source: Path, out: Pat
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
 
 
-def test_results_of_other_work_are_refused(wb: Workbench, source: Path, out: Path) -> None:
+@pytest.mark.parametrize("change", [{}, {"format": 2}, {"files": [{}]}, {"files": None}])
+def test_results_of_other_work_are_refused(wb: Workbench, source: Path, out: Path, change: dict[str, Any]) -> None:
     out.mkdir()
-    plan = {"program": "weibo-tui", "request": "", "compute": "", "part_rows": 8, "files": []}
-    (out / PLAN_NAME).write_text(json.dumps(plan))
+    plan = {"program": "weibo-tui", "format": 1, "request": "", "compute": "", "part_rows": 8, "files": []}
+    (out / PLAN_NAME).write_text(json.dumps(plan | change))
     refuse(wb, config(source, out), "Use --overwrite to replace them")
 
 
@@ -201,6 +217,21 @@ def test_command_refuses_folder_without_ray(command: Command, furnished: Path, s
 # What a test leaves on Ray is killed with it, and each of them takes half a minute.
 
 
+def driver_folder() -> Path:
+    """Return the folder of Ray's files."""
+    return Path(children("cluster.driver")[0].cwd())
+
+
+def session_of(process: psutil.Process) -> set[psutil.Process]:
+    """Return the living processes of the session that a process leads or led."""
+    members = set()
+    for one in psutil.process_iter():
+        with suppress(OSError, psutil.Error):  # it has ended
+            if os.getsid(one.pid) == process.pid and one.status() != psutil.STATUS_ZOMBIE:
+                members.add(one)
+    return members
+
+
 def children(pattern: str) -> list[psutil.Process]:
     """Return the processes below this one whose command line has a text."""
     return [one for one in psutil.Process().children(recursive=True) if pattern in " ".join(one.cmdline())]
@@ -212,8 +243,16 @@ def kill(pattern: str) -> None:
 
 @pytest.mark.slow
 def test_labeling_continues_after_kill_of_driver(wb: Workbench, many: Path, out: Path) -> None:
+    killed: list[tuple[psutil.Process, Path]] = []
+
+    def disturb() -> None:
+        killed.append((children("cluster.driver")[0], driver_folder()))
+        kill("cluster.driver")
+
     with pytest.raises(WeiboTuiError, match="Killed"):
-        run(wb, config(many, out), lambda: kill("cluster.driver"))
+        run(wb, config(many, out), disturb)
+    ((driver, folder),) = killed
+    assert not session_of(driver) and not folder.exists()
     done = {path.name: path.stat().st_mtime_ns for path in out.glob("*.parquet")}
     result, _notes = run(wb, config(many, out))
     assert (result.rows, result.parts) == (36_000, 12) and result.continued >= 3000
@@ -260,27 +299,40 @@ def test_part_that_cannot_be_read_is_named(wb: Workbench, source: Path, out: Pat
 
 
 @pytest.mark.slow
+def test_removed_parts_are_labeled_again(wb: Workbench, many: Path, out: Path) -> None:
+    result, _notes = run(wb, config(many, out), lambda: shutil.rmtree(out))
+    assert result.failed_parts[0].endswith("00.csv, rows 1–3,000: its file was removed")
+    assert result.rows < 36_000 and not result.finished_at
+    result, _notes = run(wb, config(many, out))
+    assert result.rows == 36_000 and result.finished_at
+    check_equals_one_machine(wb, many, out)
+
+
+@pytest.mark.slow
+def test_nothing_of_ray_outlives_killed_program(furnished: Path, many: Path, out: Path) -> None:
+    process = start("predict", "--engine", "ray", "--file", many, "--out", out, "--workers", "1", "--json")
+    assert process.stderr is not None
+    next(line for line in process.stderr if b"12 files" in line)
+    (driver,), folder = children("cluster.driver"), driver_folder()
+    process.kill()
+    process.communicate()
+    driver.wait(60)
+    assert not session_of(driver) and not folder.exists()
+
+
+@pytest.mark.slow
 def test_interrupted_command_continues(furnished: Path, many: Path, out: Path) -> None:
-    arguments: list[str | Path] = [
-        "predict",
-        "--engine",
-        "ray",
-        "--file",
-        many,
-        "--out",
-        out,
-        "--workers",
-        "1",
-        "--json",
-    ]
+    options = "--engine ray --workers 1 --json".split()
+    arguments: list[str | Path] = ["predict", *options, "--file", many, "--out", out]
     process = start(*arguments)
     assert process.stderr is not None
     next(line for line in process.stderr if b"12 files" in line)
+    (driver,), folder = children("cluster.driver"), driver_folder()
     process.send_signal(signal.SIGINT)
     messages = process.communicate()[1].decode()
     assert process.returncode == 130
     assert messages.endswith("Stopped. The same command continues from here.\n")
-    assert not children("raylet")
+    assert not session_of(driver) and not folder.exists()
     output = start(*arguments).communicate()[0]
     values = json.loads(output)
     assert (values["rows"], values["failed"], values["failed_parts"]) == (36_000, 0, [])

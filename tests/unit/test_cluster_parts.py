@@ -63,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     (folder / "inner").mkdir(parents=True)
     (folder / "_temporary").mkdir()
-    for name in ("b.csv", "a [哈哈].csv", "inner/c.csv", "_temporary/d.csv", ".e.csv"):
+    for name in ("b.csv", "a [哈哈].csv", "inner/c.csv", "_temporary/d.csv", ".e.csv", "inner/~$f.csv"):
         made_up.write_posts(folder / name, 4)
     (folder / "notes.md").write_text("notes")
     return folder
@@ -277,6 +277,8 @@ def test_damaged_or_foreign_part_has_no_summary(tmp_path: Path, results: ResultF
     atomic_write(path, path.read_bytes()[:-9])
     pq.write_table(pa.table({"a": [1]}), path.with_name("part-000004.parquet"))
     assert [results.summary(part) for part in (3, 4, 5)] == [None, None, None]
+    for name in ("part-0000007.parquet", "part-٠٠٠٠٠٨.parquet"):  # no names of ours
+        path.with_name(name).write_bytes(b"")
     assert results.parts() == {3, 4}
 
 
@@ -291,12 +293,28 @@ def test_folder_with_other_files_is_refused(tmp_path: Path, results: ResultFolde
 
 
 def test_folder_that_is_a_file_or_foreign_plan_is_refused(tmp_path: Path, results: ResultFolder) -> None:
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / PLAN_NAME).write_text("[]")
+    plan = tmp_path / "results" / PLAN_NAME
+    plan.parent.mkdir()
+    for content in ("[]", "[" * 100_000):
+        plan.write_text(content)
+        with pytest.raises(UserInputError, match="not a plan"):
+            results.check()
+    plan.unlink()
+    plan.mkdir()  # reading a pipe would wait for ever
     with pytest.raises(UserInputError, match="not a plan"):
         results.check()
+    plan.rmdir()
+    plan.write_text("[]")
     with pytest.raises(UserInputError, match="not a folder"):
         ResultFolder(Location(str(tmp_path / "results" / PLAN_NAME))).check()
+
+
+def test_temporary_files_of_killed_workers_are_removed(tmp_path: Path, results: ResultFolder) -> None:
+    results.write_part(pa.table({"a": [1]}), PartSummary("plan", 3, 1))
+    leftover = tmp_path / "results" / ".part-000003.parquet.0a1b2c3d.partial"
+    leftover.write_bytes(b"")
+    results.remove_partial()
+    assert results.parts() == {3} and not leftover.exists()
 
 
 def test_folder_is_locked_once_and_left_clean(tmp_path: Path, results: ResultFolder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 import torch
 from shared_trainings import TRAININGS, Result
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from weibo_tui.engine.device import usable_cores
+from weibo_tui.engine.cores import usable_cores
 from weibo_tui.engine.parallel import ALONE, Processes
 
 PROGRAM = Path(__file__).parents[1] / "shared_trainings.py"
@@ -22,11 +24,29 @@ RANKS = range(2)
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Result]]:
-    """Return the results of all trainings in each of two processes."""
+    """Return the results of all trainings in each of two processes, which are started as torchrun does."""
     folder = tmp_path_factory.mktemp("shared")
-    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={len(RANKS)}"]
-    done = subprocess.run([*words, PROGRAM, folder], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    common = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "WORLD_SIZE": str(len(RANKS)),
+        "LOCAL_WORLD_SIZE": str(len(RANKS)),
+        "OMP_NUM_THREADS": "1",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, PROGRAM, folder],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in RANKS
+    ]
+    for process in processes:
+        messages = process.communicate()[1]
+        assert process.returncode == 0, messages
     saved = [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in RANKS]
     return [{name: Result(**values) for name, values in results.items()} for results in saved]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import files
@@ -129,10 +130,27 @@ def test_unfinished_folder_says_so(folder: Path) -> None:
     assert "unfinished" not in open_table(folder).summary(Report())
 
 
-@pytest.mark.parametrize("plan", ["", "[]", "{}", '{"num_parts": null}', "\0"])
+HUGE = ['{"num_parts": 1e999}', '{"num_parts": ' + "9" * 5000 + "}", "[" * 100_000]
+
+
+@pytest.mark.parametrize("plan", ["", "[]", "{}", '{"num_parts": null}', "\0", *HUGE], ids=len)
 def test_plan_of_another_program_is_ignored(plan: str, folder: Path) -> None:
     (folder / part_folders.PLAN_NAME).write_text(plan)
     assert "unfinished" not in open_table(folder).summary(Report())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode elsewhere")
+def test_parts_with_undecodable_names_are_read(tmp_path: Path) -> None:
+    parts.write(tmp_path / "results", POSTS)
+    path = tmp_path / "results" / "part-000000.parquet"
+    path.rename(os.fsdecode(os.fsencode(path.parent) + b"/part-\xff.parquet"))
+    assert len(list(read_rows(open_table(path.parent), Report()))) == len(POSTS)
+
+
+def test_part_that_is_a_link_to_nothing_is_refused(folder: Path) -> None:
+    (folder / "part-900000.parquet").symlink_to("elsewhere.parquet")
+    with pytest.raises(UserInputError, match="part-900000.parquet"):
+        open_table(folder)
 
 
 def test_expand_keeps_folder_of_parts(folder: Path, tmp_path: Path) -> None:

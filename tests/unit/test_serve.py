@@ -22,6 +22,7 @@ from weibo_tui.storage.history import Analysis
 
 pytestmark = pytest.mark.usefixtures("local_network")
 POST = "今天的面真好吃，开心[哈哈]"
+WAIT = (sys.executable, "-c", "import sys; sys.stdin.read()")
 ECHO = (sys.executable, "-c", "import sys; print('last words 好\x1b[2J', file=sys.stderr); sys.exit(3)")
 
 
@@ -106,19 +107,24 @@ def test_end_of_app_is_explained_on_the_page() -> None:
     run(scene())
 
 
-def test_more_sessions_than_the_limit_are_refused(furnished: Path) -> None:
+def test_more_sessions_than_the_limit_are_refused() -> None:
+    lines: list[str] = []
+
+    async def wait_for_line(number: int) -> None:
+        await until(lambda: len(lines) == number, lambda: str(lines))
+
     async def scene() -> None:
-        async with serving(LIGHT_APP, max_sessions=1) as server:
-            async with open_page(server.url) as page:
-                await page.wait_for("adapter mood")
-                async with open_page(server.url) as other:
-                    assert "All sessions" in await other.wait_for_end()
-                await page.press("ctrl+q")
-                await page.wait_for_end()
-            async with open_page(server.url) as page:
-                await page.wait_for("adapter mood")
+        async with serving(WAIT, max_sessions=1, log=lines.append) as server:
+            for number in (1, 3):
+                async with open_page(server.url):
+                    await wait_for_line(number)
+                    async with open_page(server.url) as other:
+                        assert "All sessions" in await other.wait_for_end()
+                await wait_for_line(number + 1)
 
     run(scene())
+    opened, ended = "Session opened: 127.0.0.1 (1 session)", "Session ended: 127.0.0.1 (0 sessions)"
+    assert lines == [opened, ended, opened, ended]
 
 
 def state(home: Path) -> str:
@@ -127,11 +133,15 @@ def state(home: Path) -> str:
     return found.state if found else ""
 
 
-def test_closed_page_during_training_keeps_a_checkpoint(furnished: Path, posts_file: Path) -> None:
+@pytest.mark.slow  # the end of a session is tested below, and that of a training in test_terminal_gone
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_training_of_closed_page_keeps_a_checkpoint(is_lost: bool, furnished: Path, posts_file: Path) -> None:
     async def scene() -> None:
         async with serving(app_at_work("train", posts_file)) as server:
             async with open_page(server.url) as page:
                 await page.wait_until(lambda: state(furnished), "a step of the training")
+                if is_lost:
+                    page.drop()
             await until(lambda: state(furnished) == "stopped", lambda: "the end of the run")
 
     run(scene())
@@ -139,18 +149,6 @@ def test_closed_page_during_training_keeps_a_checkpoint(furnished: Path, posts_f
 
 
 @pytest.mark.slow
-def test_lost_connection_during_training_keeps_a_checkpoint(furnished: Path, posts_file: Path) -> None:
-    async def scene() -> None:
-        async with serving(app_at_work("train", posts_file)) as server, open_page(server.url) as page:
-            await page.wait_until(lambda: state(furnished), "a step of the training")
-            page.drop()
-            await until(lambda: state(furnished) == "stopped", lambda: "the end of the run")
-
-    run(scene())
-    check_run(furnished, "stopped")
-
-
-@pytest.mark.slow  # the end of a session is tested above, the server's below
 def test_end_of_server_during_training_keeps_a_checkpoint(furnished: Path, posts_file: Path) -> None:
     async def scene() -> None:
         lines: list[str] = []

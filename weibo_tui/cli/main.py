@@ -32,7 +32,7 @@ from weibo_tui.cli import (
     train,
 )
 from weibo_tui.cli.help import Command, Group, usage_error
-from weibo_tui.cli.output import echo_error, echo_info, one_line
+from weibo_tui.cli.output import INTERRUPTED, echo_error, echo_info, one_line
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.log import disk_error, user_message
@@ -163,7 +163,7 @@ def _report(error: Exception | KeyboardInterrupt) -> int:
                 echo_error(usage_error(error))
             return error.exit_code
         case KeyboardInterrupt():
-            return 130
+            return INTERRUPTED
         case OSError():
             return _report_os_error(error)
         case Exception():

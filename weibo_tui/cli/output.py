@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+INTERRUPTED = 130
+"""Exit code of a command that a signal has stopped."""
+
 MAX_COLUMN_CELLS = 100
 REFRESHES_PER_SECOND = 8
 MEASURED_LINES = 1001
@@ -207,9 +210,9 @@ def interruptible(events: Iterator[object]) -> Iterator[Iterator[object]]:
 
 
 def exit_interrupted(hint: str) -> typer.Exit:
-    """Say how to resume, and return the exit with code 130."""
+    """Say how to resume, and return the exit with the code INTERRUPTED."""
     echo_info(hint)
-    return typer.Exit(130)
+    return typer.Exit(INTERRUPTED)
 
 
 def list_bad_rows(

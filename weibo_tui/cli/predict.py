@@ -51,7 +51,6 @@ from weibo_tui.text.terminal import truncate_cells
 if TYPE_CHECKING:
     from weibo_tui.storage.history import Analysis
     from weibo_tui.workbench import LabelingConfig, Workbench
-    from weibo_tui.workbench.cluster.result import ClusterLabelingResult
     from weibo_tui.workbench.explanation import Explanation
     from weibo_tui.workbench.labeling import LabelingResult
 
@@ -336,7 +335,7 @@ def _label_file(config: LabelingConfig, json: bool) -> None:
     )
 
 
-def _print_labeled(result: LabelingResult | ClusterLabelingResult, json: bool, **more: object) -> None:
+def _print_labeled(result: LabelingResult, json: bool, **more: object) -> None:
     """Print a result, as JSON with `more` values."""
     if json:
         names = ("out", "rows", "failed", "counts", "continued")

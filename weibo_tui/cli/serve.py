@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
-import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import echo_info
-from weibo_tui.errors import UserInputError
+from weibo_tui.extras import missing_extra
 from weibo_tui.locale import gettext as _
 from weibo_tui.signals import handle_stop_signals
 
@@ -49,9 +47,7 @@ def serve(
     try:
         from weibo_tui.web.server import Server
     except ModuleNotFoundError as error:
-        command = f"{Path(sys.executable).name} -m pip install 'weibo-tui[web]'"
-        message = _("The app in a browser needs other packages. Install them: {command}")
-        raise UserInputError(message.format(command=command)) from error
+        raise missing_extra("textual-serve", "web") from error
     server = Server(host, port, token or os.environ.get("WEIBO_TUI_TOKEN", ""), sessions, echo_info)
     asyncio.run(_run(server, host))
 

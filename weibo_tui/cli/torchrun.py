@@ -8,14 +8,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from weibo_tui.cli.output import INTERRUPTED
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.signals import handle_stop_signals
 
 TRAININGS = (("train",), ("bases", "pretrain"), ("runs", "resume"))
 """The commands that several processes can share."""
-INTERRUPTED = 130
-"""Exit code of a command that a signal has stopped."""
 
 
 def rank_in_several() -> int | None:

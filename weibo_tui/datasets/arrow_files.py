@@ -164,11 +164,20 @@ def open_feather(table: Table) -> Iterator[Any]:
 @contextmanager
 def _open(table: Table) -> Iterator[Any]:
     with _user_errors(table):
-        if not table.data.container:
+        if not table.data.container and _is_unicode(table.path):
             yield table.path
             return
         with table.data.open_seekable() as file:
             yield file
+
+
+def _is_unicode(path: Path) -> bool:
+    """Return whether the library takes a path: others have bytes that are no UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager

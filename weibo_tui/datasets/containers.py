@@ -22,7 +22,7 @@ from typing import IO, Any, Literal
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, join_names
 from weibo_tui.locale import gettext as _
-from weibo_tui.part_folders import is_part, list_parts
+from weibo_tui.part_folders import is_part, is_visible, list_parts
 
 Container = Literal["", "gz", "xz", "zip"]
 
@@ -179,7 +179,7 @@ def is_part_folder(folder: Path) -> bool:
 def find_other_tables(folder: Path) -> list[str]:
     """Return the names of what is in a folder next to its Parquet parts: tables of other formats, and folders."""
     inside = list_folder(folder, lambda _message: None, with_folders=True)
-    return [path.name for path in inside if path.is_dir() or not (is_part(path.name) or path.name.startswith("_"))]
+    return [path.name for path in inside if is_visible(path.name) and (path.is_dir() or not is_part(path.name))]
 
 
 def open_container(path: Path) -> DataFile:

@@ -11,6 +11,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
+from weibo_tui.atomic import cannot_read
 from weibo_tui.datasets import columns as roles
 from weibo_tui.datasets.arrow_files import read_batches, read_schema, to_python
 from weibo_tui.datasets.columns import fold
@@ -223,8 +224,7 @@ def open_table(path: Path, columns: Columns = Columns(), *, need_label: bool = F
         message = _("Cannot read {path}: permission denied.")
         raise UserInputError(message.format(path=path)) from error
     except OSError as error:
-        message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
-        raise UserInputError(message.format(path=path, reason=error.strerror or error)) from error
+        raise cannot_read(path, error) from error
     names = tuple(sample)
     text = _requested(table, names, columns.text, "--column") or _guess_text(table, sample)
     if (constant := dict(columns.label_of).get(str(path.absolute()))) is not None:

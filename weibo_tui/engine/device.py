@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -62,11 +61,6 @@ class Compute:
     def dtype_name(self) -> str:
         """Name of the dtype in settings and cards."""
         return str(self.dtype).removeprefix("torch.")
-
-
-def usable_cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def native_bfloat16(device: torch.device) -> bool:

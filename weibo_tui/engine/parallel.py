@@ -28,7 +28,8 @@ from torch import nn
 from torch.distributed.rendezvous import rendezvous
 
 from weibo_tui.engine.batches import Indices
-from weibo_tui.engine.device import Compute, usable_cores
+from weibo_tui.engine.cores import usable_cores
+from weibo_tui.engine.device import Compute
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 

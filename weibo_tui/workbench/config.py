@@ -259,7 +259,7 @@ class ClusterLabelingConfig:
     gpus_per_worker: float | None = None
 
     def __post_init__(self) -> None:
-        sources = (self.sources,) if isinstance(self.sources, str | Path) else self.sources
+        sources = (self.sources,) if isinstance(self.sources, str | os.PathLike) else self.sources
         object.__setattr__(self, "sources", tuple(map(str, sources)))
         _raise_if_errors(self._errors())
         self.machine.check()

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from weibo_tui.engine.cores import usable_cores
 from weibo_tui.settings import Settings
 
 _VARIABLE = "WEIBO_TUI_DEVICE"
@@ -35,7 +36,7 @@ def detect_hardware(settings: Settings) -> Hardware:
     import psutil
     import torch
 
-    from weibo_tui.engine.device import Compute, native_bfloat16, usable_cores
+    from weibo_tui.engine.device import Compute, native_bfloat16
 
     compute = Compute.choose(settings.device, settings.dtype, settings.threads)
     if compute.device.type == "cuda":

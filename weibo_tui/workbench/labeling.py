@@ -50,7 +50,7 @@ class LabelingResult:
 
     @property
     def path(self) -> Path:
-        """The labeled file."""
+        """The labeled file or folder."""
         return Path(self.out)
 
     def to_dict(self) -> dict[str, Any]:

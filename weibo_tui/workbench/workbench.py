@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -432,9 +431,8 @@ class Workbench(AnnotationMethods, LabeledFileMethods):
 
         `sources` are files, folders, patterns and URLs. The options are those of `ClusterLabelingConfig` and
         `label_file`. After an interruption, the same call continues."""
-        several = [sources] if isinstance(sources, str | PathLike) else sources
         config = ClusterLabelingConfig(
-            sources=tuple(map(str, several)),
+            sources=sources,  # type: ignore[arg-type]  # one or several are converted
             out=to_path(out),
             adapter=adapter,
             columns=Columns(text_column, encoding=encoding),

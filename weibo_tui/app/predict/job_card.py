@@ -93,7 +93,7 @@ class LabelingCard(JobCard):
     def __init__(self, config: LabelingConfig | ClusterLabelingConfig) -> None:
         super().__init__(config.adapter)
         self.config = config
-        self.result: LabelingResult | ClusterLabelingResult | None = None
+        self.result: LabelingResult | None = None
         self._entry: LabeledFile | None = None
 
     def on_mount(self) -> None:
@@ -124,7 +124,7 @@ class LabelingCard(JobCard):
         return self.config.out.absolute() if self.result is not None else None
 
     def handle_event(self, event: object) -> None:
-        if isinstance(event, LabelingResult | ClusterLabelingResult):
+        if isinstance(event, LabelingResult):
             self.result = event
 
     @property
@@ -158,7 +158,7 @@ class LabelingCard(JobCard):
             return [*lines, *flow(parts, details(self.adapter), width)]
         return [*lines, *self.progress_lines(width)]
 
-    def _result_lines(self, result: LabelingResult | ClusterLabelingResult, width: int) -> list[Content]:
+    def _result_lines(self, result: LabelingResult, width: int) -> list[Content]:
         labels = get_app(self).catalog.labels(self.adapter)
         parts = [rows_part(result.rows), *count_parts(result.counts, result.failed, labels)]
         if result.continued:

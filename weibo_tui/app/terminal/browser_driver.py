@@ -6,31 +6,27 @@ import codecs
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from contextvars import copy_context
 from typing import Any
 
 from textual import events
 from textual.drivers._byte_stream import ByteStream
 from textual.drivers.web_driver import WebDriver
 
-from weibo_tui.app.terminal.input import InputParser, is_possible_size
+from weibo_tui.app.terminal.app_driver import AppDriver
+from weibo_tui.app.terminal.input import InputParser
 from weibo_tui.app.terminal.output import CLOSE_SECONDS, TerminalOutput
-from weibo_tui.app.terminal.textual_private import TextualApp
 
 ESCAPE = "\x1b[27u"
 """The key Escape, in a form that no other key begins with."""
 
 
-class BrowserDriver(WebDriver):
+class BrowserDriver(AppDriver, WebDriver):
     """Exchanges packets with a server: output and input of a terminal, its size, and its focus.
 
     The server closes the input when the page is closed. The app then exits, as it does with a terminal that is gone."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._context = copy_context()  # Textual finds the app through it
         # Everything else that is printed goes to stderr, because the server would read it as a packet.
         packets = os.dup(self.fileno)
         assert sys.__stderr__ is not None
@@ -57,18 +53,6 @@ class BrowserDriver(WebDriver):
         super().close()
         self._output.close(CLOSE_SECONDS)
 
-    def _exit_app(self) -> None:
-        """Exit because the page or the server is gone. Safe in any thread."""
-        self._call_in_loop(self._app.exit)
-
-    def _redraw(self) -> None:
-        assert isinstance(self._app, TextualApp)
-        self._call_in_loop(self._app.redraw)
-
-    def _call_in_loop(self, function: Callable[[], object]) -> None:
-        with suppress(RuntimeError):  # the loop is closed, so the app has exited
-            self._loop.call_soon_threadsafe(function, context=self._context)
-
     # ---- input
 
     def run_input_thread(self) -> None:
@@ -84,9 +68,3 @@ class BrowserDriver(WebDriver):
             parser.tick()
         if not self.exit_event.is_set():
             self._exit_app()
-
-    def on_meta(self, packet_type: str, payload: dict[str, Any]) -> None:
-        if packet_type in ("quit", "exit"):
-            self._exit_app()
-        elif packet_type != "resize" or is_possible_size(payload["width"], payload["height"]):
-            super().on_meta(packet_type, payload)

@@ -9,17 +9,16 @@ import signal
 import sys
 import termios
 from contextlib import suppress
-from contextvars import copy_context
 from typing import Any
 
 from textual import events
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
+from weibo_tui.app.terminal.app_driver import AppDriver
 from weibo_tui.app.terminal.encoding import terminal_encoding
 from weibo_tui.app.terminal.input import MAX_COLUMNS, MAX_ROWS, InputParser, is_possible_size
 from weibo_tui.app.terminal.output import CLOSE_SECONDS, TerminalOutput
-from weibo_tui.app.terminal.textual_private import TextualApp
 
 READ_SECONDS = 0.1
 SAVE_TITLE, RESTORE_TITLE = "\x1b[22;2t", "\x1b[23;2t"
@@ -27,7 +26,7 @@ SAVE_TITLE, RESTORE_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 assert sys.platform != "win32"  # Textual's driver needs termios too, so the app imports this module on POSIX only
 
 
-class TerminalDriver(LinuxDriver):
+class TerminalDriver(AppDriver, LinuxDriver):
     """Exits the app when the terminal is gone, and survives any input and a terminal that is stuck."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -36,7 +35,6 @@ class TerminalDriver(LinuxDriver):
         self._encoding = terminal_encoding()
         self._stdout = sys.__stdout__.fileno()
         self._output: TerminalOutput | None = None
-        self._context = copy_context()  # Textual finds the app through it
         # In the event loop, because a handler that interrupts code which holds a lock would wait for itself.
         self._loop.add_signal_handler(signal.SIGTSTP, self._sigtstp_application)
         self._loop.add_signal_handler(signal.SIGCONT, self._sigcont_application)
@@ -72,18 +70,6 @@ class TerminalDriver(LinuxDriver):
             if self._output is not None:  # stopped by SIGSTOP, which cannot be handled
                 self.suspend_application_mode()
             self.resume_application_mode()
-
-    def _exit_app(self) -> None:
-        """Exit because the terminal is gone. Safe in any thread."""
-        self._call_in_loop(self._app.exit)
-
-    def _redraw(self) -> None:
-        assert isinstance(self._app, TextualApp)
-        self._call_in_loop(self._app.redraw)
-
-    def _call_in_loop(self, function: Any) -> None:
-        with suppress(RuntimeError):  # the loop is closed, so the app has exited
-            self._loop.call_soon_threadsafe(function, context=self._context)
 
     # ---- output
 

@@ -28,20 +28,20 @@ PRIVATE_NAMES: Mapping[str, Mapping[str, str]] = {
         "_filters": "show marked rows on terminals with 16 colors",
         "_handle_exception": "log errors of widgets that are removed while the app exits",
     },
-    "textual.drivers.linux_driver.LinuxDriver": {
+    "textual.driver.Driver": {
         "_app": "exit and redraw from the driver's threads",
+        "_loop": "call the event loop from the driver's threads, and keep the handlers of signals",
+    },
+    "textual.drivers.linux_driver.LinuxDriver": {
         "_auto_restart": "suspend and resume, as the driver itself does",
         "_file": "write through a thread of our own, so that a stuck terminal blocks nothing",
         "_get_terminal_size": "ask the terminal and not COLUMNS and LINES",
-        "_loop": "call the event loop from the driver's threads",
         "_sigcont_application": "redraw after SIGSTOP",
         "_sigtstp_application": "handle SIGTSTP in the event loop",
         "_writer_thread": "ignore writes after the driver is closed",
     },
     "textual.drivers.web_driver.WebDriver": {
-        "_app": "exit and redraw from the driver's threads",
         "_input_reader": "exit when the server closes the input, and survive any input",
-        "_loop": "call the event loop from the driver's threads, and keep the handlers of signals",
         "_on_meta": "read the packets that are no input of the terminal",
         "_write": "write through a thread of our own, so that a slow browser blocks nothing",
     },

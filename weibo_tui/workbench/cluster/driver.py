@@ -20,6 +20,7 @@ from weibo_tui import locale
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
+from weibo_tui.workbench.cluster.leftovers import kill_session
 from weibo_tui.workbench.cluster.reader import describe
 from weibo_tui.workbench.cluster.work import ClusterWork
 from weibo_tui.workbench.config import ClusterLabelingConfig
@@ -32,10 +33,14 @@ def main() -> None:
     os.dup2(2, 1)  # for what Ray prints
 
     def send(kind: str, values: dict[str, Any]) -> None:
-        print(json.dumps({kind: values}), file=events, flush=True)
+        try:
+            print(json.dumps({kind: values}), file=events, flush=True)
+        except BrokenPipeError:  # the parent was killed, and the other thread ends this process
+            stopper.join()
 
     request = json.loads(sys.stdin.buffer.readline())
-    Thread(target=_stop_with_parent, args=(request["folder"],), daemon=True).start()
+    stopper = Thread(target=_stop_with_parent, args=(request["folder"],), daemon=True)
+    stopper.start()
     locale.use(request["language"])
     try:
         config = ClusterLabelingConfig.from_json(request["config"])
@@ -55,8 +60,8 @@ def main() -> None:
 def _stop_with_parent(folder: str) -> None:
     while os.read(0, 2**16):
         pass
-    if "ray" in sys.modules:
-        sys.modules["ray"].shutdown()
+    # Not ray.shutdown, which waits for what the other thread does, or lets it start Ray again.
+    kill_session(os.getpid())
     shutil.rmtree(folder, ignore_errors=True)  # the parent may have been killed
     os._exit(1)
 

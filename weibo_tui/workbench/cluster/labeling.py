@@ -16,28 +16,29 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from queue import Empty, Queue
-from threading import Thread
 from typing import IO, Any
 
 from weibo_tui import locale
 from weibo_tui.atomic import cannot_write, make_private_folder
 from weibo_tui.errors import UserInputError, WeiboTuiError
+from weibo_tui.extras import missing_extra
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import History, LabeledFile
 from weibo_tui.text.terminal import truncate
+from weibo_tui.workbench.cluster.leftovers import kill_session
 from weibo_tui.workbench.cluster.locations import parse_location
+from weibo_tui.workbench.cluster.polling import poll
 from weibo_tui.workbench.cluster.result import ClusterLabelingResult
 from weibo_tui.workbench.config import ClusterLabelingConfig
 
-STOP_SECONDS = 15.0
-"""Time that the child gets to take Ray down."""
 _POLL_SECONDS = 0.25
 _MAX_LOG = 2**20
-_MAX_FOLDER = 40
-"""Characters of the folder for Ray's sockets, whose paths may have 107."""
+_STOP_SECONDS = 15.0
+"""Time that the child gets to end, with all of Ray."""
+_MAX_FOLDER = 25
+"""Bytes of the path of the folder for Ray's files. Ray adds 78, and paths of sockets have 103 at most on macOS."""
 _ERRORS: dict[str, type[WeiboTuiError]] = {kind.__name__: kind for kind in (UserInputError, WeiboTuiError)}
 
 
@@ -46,9 +47,7 @@ def label_on_ray(
 ) -> Iterator[Progress | ClusterLabelingResult]:
     """Label files on Ray, and add them to the history if there is one; see `Workbench.iter_label_on_ray`."""
     if find_spec("ray") is None:
-        message = _("Ray is not installed. Install it with: {command}")
-        command = f"{Path(sys.executable).name} -m pip install 'weibo-tui[ray]'"
-        raise UserInputError(message.format(command=command))
+        raise missing_extra("Ray", "ray")
     if history is not None:
         history.check_writable()  # before the work rather than after it
     with tempfile.TemporaryDirectory(prefix="wt-", dir=_short_folder(), ignore_cleanup_errors=True) as folder:
@@ -61,7 +60,7 @@ def label_on_ray(
 def _short_folder() -> str | None:
     """Return the folder for temporary files if its path is short, otherwise that of the system."""
     folder = tempfile.gettempdir()
-    return folder if len(folder) <= _MAX_FOLDER or not os.access("/tmp", os.W_OK) else "/tmp"
+    return folder if len(os.fsencode(folder)) <= _MAX_FOLDER or not os.access("/tmp", os.W_OK) else "/tmp"
 
 
 def _record(history: History, config: ClusterLabelingConfig, result: ClusterLabelingResult) -> None:
@@ -149,34 +148,26 @@ def _follow(
     with suppress(BrokenPipeError):
         process.stdin.write(json.dumps(request).encode() + b"\n")
         process.stdin.flush()
-    lines: Queue[bytes] = Queue()
-    Thread(target=_read_lines, args=(process.stdout, lines), daemon=True).start()
     progress = Progress("connecting", 0)
-    while True:
-        yield progress
+    yield progress
+    for line in poll(_read_lines(process.stdout), _POLL_SECONDS):
         progress = replace(progress, note="")
-        try:
-            line = lines.get(timeout=_POLL_SECONDS)
-        except Empty:
-            continue
-        if not line:
-            return None
-        event = json.loads(line)
-        if "error" in event:
-            error = event["error"]
-            raise _ERRORS[error["kind"]](error["message"], error["in_app"])
-        if "result" in event:
-            values = event["result"]
-            return ClusterLabelingResult(**values | {"failed_parts": tuple(values["failed_parts"])})
-        progress = Progress(**event["progress"])
+        if line is not None:
+            event = json.loads(line)
+            if "error" in event:
+                error = event["error"]
+                raise _ERRORS[error["kind"]](error["message"], error["in_app"])
+            if "result" in event:
+                values = event["result"]
+                return ClusterLabelingResult(**values | {"failed_parts": tuple(values["failed_parts"])})
+            progress = Progress(**event["progress"])
+        yield progress
+    return None
 
 
-def _read_lines(stream: IO[bytes], lines: Queue[bytes]) -> None:
-    """Put each line into the queue, and an empty one at the end, which is that of the child. Close the stream."""
+def _read_lines(stream: IO[bytes]) -> Iterator[bytes]:
     with stream:
-        for line in stream:
-            lines.put(line)
-    lines.put(b"")
+        yield from stream
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -186,7 +177,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
     try:
         with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
+            process.wait(_STOP_SECONDS)
     finally:  # also at a second Ctrl-C
         process.kill()
         process.wait()
+        kill_session(process.pid)

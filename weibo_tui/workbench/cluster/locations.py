@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote
 
+from weibo_tui.atomic import cannot_read
 from weibo_tui.datasets.containers import SUFFIXES
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.part_folders import is_visible
 from weibo_tui.text.terminal import truncate
 
 if TYPE_CHECKING:
@@ -153,7 +155,7 @@ def _find_on_disk(location: Location) -> list[Location]:
 
 
 def _tables_in(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_raise_unreadable):
         folders[:] = [name for name in folders if is_visible(name)]
         for name in names:
             path = Path(parent, name)
@@ -161,9 +163,8 @@ def _tables_in(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def is_visible(name: str) -> bool:
-    """Return whether a name in a folder is of data: others begin with `.`, or with `_` as those of Spark."""
-    return not name.startswith((".", "_"))
+def _raise_unreadable(error: OSError) -> NoReturn:
+    raise cannot_read(error.filename, error) from error
 
 
 def _find_in_store(location: Location) -> list[FoundFile]:
@@ -201,8 +202,7 @@ def state_of(location: Location) -> FoundFile:
     try:
         status = os.stat(location.path)  # noqa: PTH116 - the path is a text
     except OSError as error:
-        message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
-        raise UserInputError(message.format(path=location.path, reason=error.strerror or error)) from error
+        raise cannot_read(location.path, error) from error
     return FoundFile(location, status.st_size, status.st_mtime_ns)
 
 

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from queue import Empty, Queue
-from threading import Thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from weibo_tui import locale
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.workbench.cluster import reader
+from weibo_tui.workbench.cluster.blocks import block, pack_part, unpack_part
 from weibo_tui.workbench.cluster.locations import FoundFile
 from weibo_tui.workbench.cluster.model import Files
 from weibo_tui.workbench.cluster.plan import Part, Plan, PlannedFile
+from weibo_tui.workbench.cluster.polling import poll
 from weibo_tui.workbench.cluster.reader import ATTEMPTS, PAUSE_SECONDS, ReadPart, describe
 from weibo_tui.workbench.cluster.result_folder import PartSummary
 from weibo_tui.workbench.cluster.worker import Job, Worker
@@ -29,8 +29,6 @@ from weibo_tui.workbench.cluster.workers import READER_CPUS, Workers
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-T = TypeVar("T")
 
 _MAX_COUNTING = 1000  # tasks that Ray has at once
 _MAX_TASKS = 10_000  # for reading; of more files, one reads several
@@ -176,33 +174,6 @@ class Labeling:
                 yield file, parts
 
 
-def poll(items: Iterable[T], seconds: float) -> Iterator[T | None]:
-    """Yield the items, which a thread waits for, and None each time that no item comes for some seconds."""
-    queue: Queue[tuple[T | None, BaseException | None] | None] = Queue(100)
-
-    def fill() -> None:
-        try:
-            for item in items:
-                queue.put((item, None))
-        except BaseException as error:
-            queue.put((None, error))
-        queue.put(None)
-
-    Thread(target=fill, daemon=True).start()
-    while True:
-        try:
-            entry = queue.get(timeout=seconds)
-        except Empty:
-            yield None
-            continue
-        if entry is None:
-            return
-        item, error = entry
-        if error is not None:
-            raise error
-        yield item
-
-
 def _start_board() -> Any:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -241,37 +212,7 @@ class _Reader:
         for item in batch.column("item"):
             file, parts = pickle.loads(item.as_py())
             for part in reader.read(file, parts, self._part_rows, self._columns):
-                yield _pack(part)
-
-
-def _pack(read: ReadPart) -> pa.Table:
-    """Return a block with a part. Arrow's own format copies the rows of a slice, and pickle all rows around it too."""
-    import pyarrow as pa
-
-    sink = pa.BufferOutputStream()
-    cells = pa.table({}) if read.cells is None else read.cells
-    with pa.ipc.new_stream(sink, cells.schema) as writer:
-        writer.write_table(cells)
-    return _block(part=pickle.dumps(replace(read, cells=None)), cells=sink.getvalue())
-
-
-def _unpack(part: pa.Scalar, cells: pa.Scalar) -> ReadPart:
-    import pyarrow as pa
-
-    with pa.ipc.open_stream(cells.as_buffer()) as stream:
-        read: ReadPart = pickle.loads(part.as_py())
-        return replace(read, cells=stream.read_all())
-
-
-def _block(**values: bytes | pa.Buffer) -> pa.Table:
-    """Return a block of one row, without copies of buffers."""
-    import pyarrow as pa
-
-    def column(value: bytes | pa.Buffer) -> pa.Array:
-        ends = pa.array([0, len(value)], pa.int64()).buffers()[1]
-        return pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, pa.py_buffer(value)])
-
-    return pa.table({name: column(value) for name, value in values.items()})
+                yield pack_part(part)
 
 
 class _Labeler:
@@ -290,7 +231,7 @@ class _Labeler:
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         for part, cells in zip(batch.column("part"), batch.column("cells"), strict=True):
-            yield _block(answer=pickle.dumps(self._label(_unpack(part, cells))))
+            yield block(answer=pickle.dumps(self._label(unpack_part(part, cells))))
 
     def _label(self, read: ReadPart) -> PartSummary | FailedPart:
         number = read.part.number

@@ -123,7 +123,11 @@ class Plan:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], found: Sequence[FoundFile] = ()) -> Self:
-        """Return a plan that was written. Files of object stores get their credentials from those `found`."""
+        """Return a plan that was written. Files of object stores get their credentials from those `found`.
+
+        Raise ValueError, TypeError or KeyError for one that was not written by this version."""
+        if values["format"] != FORMAT:
+            raise ValueError
         locations = {file.location.shown: file.location for file in found}
         files = [
             PlannedFile(

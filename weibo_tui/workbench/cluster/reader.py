@@ -76,7 +76,7 @@ def _read(planned: PlannedFile, waiting: dict[int, Part], part_rows: int, column
             _check_unchanged(planned.file, waiting[place], cells)
             yield ReadPart(waiting.pop(place), source, cells)
     if waiting:
-        raise _changed(planned.file)
+        raise source_changed(planned.file)
 
 
 def describe(error: Exception) -> str:
@@ -87,11 +87,12 @@ def describe(error: Exception) -> str:
 def _check_unchanged(file: FoundFile, part: Part, cells: pa.Table) -> None:
     # The state of an object is compared before it is copied. A file on a disk may change while it is read.
     if len(cells) != part.rows or (not file.location.root and state_of(file.location) != file):
-        raise _changed(file)
+        raise source_changed(file)
 
 
-def _changed(file: FoundFile) -> UserInputError:
-    message = _("{path} changed while it was labeled. Run the same command again.")
+def source_changed(file: FoundFile) -> UserInputError:
+    """Return the error for a file that another program changed during the labeling."""
+    message = _("{path} changed while it was labeled. Label all files again.")
     return UserInputError(message.format(path=file.location.shown))
 
 

@@ -12,18 +12,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from weibo_tui.atomic import NO_FOLLOW, atomic_write, cannot_write, make_private_folder
+from weibo_tui.atomic import NO_FOLLOW, atomic_write, cannot_read, cannot_write, make_private_folder, read_bounded
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_names
-from weibo_tui.part_folders import PLAN_NAME
-from weibo_tui.workbench.cluster.locations import Location, is_visible, store_errors
+from weibo_tui.part_folders import MAX_PLAN, PLAN_NAME, is_visible
+from weibo_tui.workbench.cluster.locations import Location, store_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LOCK = "_weibo-tui.lock"
-_PART = re.compile(r"part-(\d{6,})\.parquet")
+_PART = re.compile(r"part-([0-9]{6,})\.parquet")
+_PARTIAL = ".part-*.partial"  # as `atomic_write` names them
 _METADATA = b"weibo-tui"
 _READERS = 16  # summaries that are read at once
 
@@ -54,6 +55,11 @@ def part_name(part: int) -> str:
     return f"part-{part:06}.parquet"
 
 
+def _part_number(name: str) -> int | None:
+    match = _PART.fullmatch(name)
+    return int(match[1]) if match is not None and part_name(int(match[1])) == name else None
+
+
 @dataclass(frozen=True, slots=True)
 class ResultFolder:
     """The folder `location`, on a disk or in an object store."""
@@ -70,14 +76,16 @@ class ResultFolder:
         if not self.location.root and os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112
             raise UserInputError(_("{path} is not a folder. Choose another one for the results.").format(path=path))
         has_plan = self.read_plan() is not None
-        others = [name for name in self._names() if is_visible(name) and not (has_plan and _PART.fullmatch(name))]
+        others = [
+            name for name in self._names() if is_visible(name) and not (has_plan and _part_number(name) is not None)
+        ]
         if others:
             message = _("{path} has other files: {names}. Choose an empty or new folder for the results.")
             raise UserInputError(message.format(path=self.shown, names=join_names(sorted(others), 3)))
 
     def parts(self) -> set[int]:
         """Return the numbers of the parts that have a file."""
-        return {int(match[1]) for name in self._names() if (match := _PART.fullmatch(name))}
+        return {number for name in self._names() if (number := _part_number(name)) is not None}
 
     def _names(self) -> list[str]:
         if not self.location.root:
@@ -86,8 +94,7 @@ class ResultFolder:
             except FileNotFoundError:
                 return []
             except OSError as error:
-                message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
-                raise UserInputError(message.format(path=self.location.path, reason=error.strerror or error)) from error
+                raise cannot_read(self.location.path, error) from error
         from pyarrow.fs import FileSelector
 
         with store_errors(self.location):
@@ -102,7 +109,7 @@ class ResultFolder:
             values = json.loads(self._read(PLAN_NAME))
             if isinstance(values, dict) and values.get("program") == "weibo-tui":
                 return values
-        except ValueError:
+        except (OSError, ValueError, RecursionError):
             pass
         message = _("{path} is not a plan of weibo-tui. Choose another folder for the results.")
         raise UserInputError(message.format(path=self.location.join(PLAN_NAME).shown))
@@ -156,6 +163,13 @@ class ResultFolder:
                 except OSError as error:
                     raise cannot_write(Path(location.path), error) from error
 
+    def remove_partial(self) -> None:
+        """Delete the temporary files of workers that were killed."""
+        if not self.location.root:
+            for path in Path(self.location.path).glob(_PARTIAL):
+                with suppress(OSError):
+                    path.unlink()
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Create the folder, and keep other programs from writing to it during the block.
@@ -184,7 +198,7 @@ class ResultFolder:
     def _read(self, name: str) -> bytes:
         location = self.location.join(name)
         if not location.root:
-            return Path(location.path).read_bytes()
+            return read_bounded(Path(location.path), MAX_PLAN)
         with store_errors(location), location.filesystem.open_input_stream(location.path) as file:
             data: bytes = file.read()
         return data

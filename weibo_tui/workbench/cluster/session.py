@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from weibo_tui.engine.cores import usable_cores
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.text.terminal import truncate
@@ -49,6 +50,7 @@ def _set_environment(address: str | None) -> None:
     """Set variables that Ray reads when it is imported."""
     os.environ |= {
         "RAY_USAGE_STATS_ENABLED": "0",  # no network
+        "RAY_ENABLE_AUTO_CONNECT": "0",  # a call after the end would start another Ray, with other settings
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # without this, Ray warns that it will change
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # `uv run` would copy the working folder to the workers
     }
@@ -93,20 +95,14 @@ def _start(folder: Path) -> None:
 
     ray.init(
         address="local",  # even if RAY_ADDRESS names a cluster
-        num_cpus=num_cores(),
+        num_cpus=usable_cores(),
         include_dashboard=False,
         configure_logging=False,
         log_to_driver=False,
         object_store_memory=int(min(max(psutil.virtual_memory().available / 5, _OBJECTS[0]), _OBJECTS[1])),
         _node_ip_address="127.0.0.1",
-        _temp_dir=str(folder),
+        _temp_dir=str(folder / "r"),  # Ray opens it to all users, but not the folder above it
     )
-
-
-def num_cores() -> int:
-    """Return the number of cores that this process may use."""
-    get_affinity = getattr(os, "sched_getaffinity", None)  # of Linux
-    return len(get_affinity(0)) if get_affinity is not None else os.cpu_count() or 1
 
 
 def live_nodes() -> list[NodeResources]:

@@ -26,7 +26,7 @@ from weibo_tui.workbench.cluster.locations import FoundFile, find_in, parse_loca
 from weibo_tui.workbench.cluster.model import Model, pack
 from weibo_tui.workbench.cluster.pipeline import FailedPart, Labeling, RowsDone
 from weibo_tui.workbench.cluster.plan import Part, Plan, PlannedFile
-from weibo_tui.workbench.cluster.reader import ATTEMPTS
+from weibo_tui.workbench.cluster.reader import ATTEMPTS, source_changed
 from weibo_tui.workbench.cluster.result import ClusterLabelingResult
 from weibo_tui.workbench.cluster.result_folder import PartSummary, ResultFolder, part_name
 from weibo_tui.workbench.cluster.worker import Job, added_columns
@@ -66,9 +66,8 @@ class ClusterWork:
             stored = self._out.read_plan()
             if stored is not None and not self._config.overwrite and not self._continues(stored):
                 raise self._other_plan()
-            if stored is not None and "finished_at" in stored and self._continues(stored):
-                result = self._finished(stored)
-            else:
+            result = self._finished(stored) if stored is not None and self._continues(stored) else None
+            if result is None:
                 yield Progress("connecting", 0)
                 with session.ray_session(self._config.address, self._folder):
                     result = yield from self._label(stored)
@@ -97,15 +96,27 @@ class ClusterWork:
 
     def _continues(self, stored: dict[str, Any]) -> bool:
         """Return whether a stored plan is that of the same request and the same files."""
-        plan = Plan.from_json(stored, self._files)
+        try:
+            plan = Plan.from_json(stored, self._files)
+        except (ValueError, TypeError, KeyError):
+            return False
         is_again = self._config.overwrite and "finished_at" in stored
         return plan.request == self._request and plan.is_for(self._files) and not is_again
 
-    def _finished(self, stored: dict[str, Any]) -> ClusterLabelingResult:
-        """Return the result of a plan that is finished."""
+    def _finished(self, stored: dict[str, Any]) -> ClusterLabelingResult | None:
+        """Return the result of a plan that is finished, None where parts are missing, perhaps by now."""
+        if "finished_at" not in stored:
+            return None
         plan = Plan.from_json(stored, self._files)
-        done = {summary.part: summary for summary in self._out.summaries(range(plan.num_parts))}
+        done = self._written(plan)
+        if len(done) < plan.num_parts:
+            return None
         return self._result(plan, done, plan.rows, 0.0, {}, str(stored["finished_at"]))
+
+    def _written(self, plan: Plan) -> dict[int, PartSummary]:
+        """Return the summaries of the parts of a plan that are written."""
+        numbers = {part.number for part in plan.parts()} & self._out.parts()
+        return {one.part: one for one in self._out.summaries(numbers) if one.plan == plan.id}
 
     def _label(self, stored: dict[str, Any] | None) -> Generator[Progress, None, ClusterLabelingResult]:
         session.check_nodes()
@@ -118,7 +129,8 @@ class ClusterWork:
         job = Job(plan.id, self._model, machine, self._labels, config.prefix, below, self._out)
         files = None if config.address is None else pack(self._models, self._model)
         labeling = Labeling(plan, config.columns, job, workers, self._language, files)
-        done = {one.part: one for one in self._out.summaries(self._out.parts()) if one.plan == plan.id}
+        self._out.remove_partial()
+        done = self._written(plan)
         continued = sum(summary.rows for summary in done.values())
         failures: dict[int, str] = {}
         started = time.perf_counter()
@@ -130,6 +142,10 @@ class ClusterWork:
                 labeling = replace(labeling, workers=self._workers(options, 0, at_most=workers.number))
             yield from self._run(labeling, done, failures)
         seconds = time.perf_counter() - started
+        if lost := {number for number in done.keys() - self._out.parts() if self._out.summary(number) is None}:
+            failures |= dict.fromkeys(lost, _("its file was removed"))
+            done = {number: summary for number, summary in done.items() if number not in lost}
+            self._out.write_plan(plan.to_json())  # perhaps the whole folder was
         finished_at = "" if len(done) < plan.num_parts else self._finish(plan)
         return self._result(plan, done, continued, seconds, failures, finished_at)
 
@@ -218,8 +234,7 @@ class ClusterWork:
         unchanged = set(find_in(self._sources))
         for planned in plan.files:
             if planned.file not in unchanged:
-                message = _("{path} changed while it was labeled. Run the same command again.")
-                raise UserInputError(message.format(path=planned.file.location.shown))
+                raise source_changed(planned.file)
         finished_at = timestamp()
         self._out.write_plan({**plan.to_json(), "finished_at": finished_at})
         return finished_at
@@ -242,17 +257,17 @@ class ClusterWork:
         if len(failed) > _MAX_FAILED:
             failed[_MAX_FAILED:] = [_("{number} more").format(number=f"{len(failed) - _MAX_FAILED:,}")]
         return ClusterLabelingResult(
-            self._out.shown,
-            len(done),
-            rows,
-            rows - counts.total(),
-            {label: counts[label] for label in self._labels if label in counts},
-            continued,
-            (rows - continued) / seconds if seconds else 0.0,
-            sum(summary.uncertain for summary in done.values()),
-            tuple(failed),
-            self._model.adapter,
-            finished_at,
+            out=self._out.shown,
+            rows=rows,
+            failed=rows - counts.total(),
+            counts={label: counts[label] for label in self._labels if label in counts},
+            continued=continued,
+            posts_per_second=(rows - continued) / seconds if seconds else 0.0,
+            uncertain=sum(summary.uncertain for summary in done.values()),
+            parts=len(done),
+            failed_parts=tuple(failed),
+            adapter=self._model.adapter,
+            finished_at=finished_at,
         )
 
 
