@@ -234,7 +234,11 @@ def session_of(process: psutil.Process) -> set[psutil.Process]:
 
 def children(pattern: str) -> list[psutil.Process]:
     """Return the processes below this one whose command line has a text."""
-    return [one for one in psutil.Process().children(recursive=True) if pattern in " ".join(one.cmdline())]
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has ended
+            found += [one] if pattern in " ".join(one.cmdline()) else []
+    return found
 
 
 def kill(pattern: str) -> None:

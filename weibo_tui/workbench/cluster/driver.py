@@ -60,9 +60,11 @@ def main() -> None:
 def _stop_with_parent(folder: str) -> None:
     while os.read(0, 2**16):
         pass
+    # The parent may have been killed. Ray ends this process too when its others are dead, so the folder goes first.
+    shutil.rmtree(folder, ignore_errors=True)
     # Not ray.shutdown, which waits for what the other thread does, or lets it start Ray again.
     kill_session(os.getpid())
-    shutil.rmtree(folder, ignore_errors=True)  # the parent may have been killed
+    shutil.rmtree(folder, ignore_errors=True)  # files that were written in between
     os._exit(1)
 
 
