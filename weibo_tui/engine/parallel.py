@@ -83,7 +83,7 @@ class Processes:
         neighbors = int(os.environ["LOCAL_WORLD_SIZE"])
         device = compute.device
         if device.type not in ("cuda", "cpu"):
-            message = _("Several processes cannot train on {device}. Give --device cpu.")
+            message = _("Several processes cannot train on {device}. Choose cpu or cuda as the device.")
             raise UserInputError(message.format(device=device))
         if device.type == "cuda":
             if neighbors > (cards := torch.cuda.device_count()):
