@@ -124,3 +124,12 @@ def test_zero_width_characters_are_sent_but_not_shown(furnished: Path) -> None:
 
     play_predict(act)
     assert history_posts(furnished) == [post]
+
+
+def test_empty_prompt_is_drawn_in_no_width(furnished: Path) -> None:
+    async def act(pane: Pane) -> None:
+        for width in range(1, 8):
+            await pane.pilot.resize_terminal(width, 30)
+            assert len(pane.prompt.render_line(0).text) <= width
+
+    play_predict(act)

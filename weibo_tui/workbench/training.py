@@ -87,8 +87,7 @@ class AdapterJob:
         name = models.find_base(self.fingerprint, self.base)
         if name is None:
             message = _(
-                "Base '{base}' (fingerprint {fingerprint}…) is not installed there. Copy it with 'weibo-tui bases "
-                "export' and 'weibo-tui bases import'."
+                "Base '{base}' (fingerprint {fingerprint}…) is not installed there. Install the same base there."
             )
             raise UserInputError(message.format(base=self.base, fingerprint=self.fingerprint[:12]))
         compute = models.compute(self.machine)

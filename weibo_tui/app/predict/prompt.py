@@ -113,6 +113,8 @@ class Prompt(TextArea):
         return Text(line, end="", no_wrap=True)
 
     def render_line(self, y: int) -> Strip:
+        if self.content_size.width < 1:  # Textual cannot wrap the placeholder there
+            return Strip.blank(self.size.width)
         strip = super().render_line(y)
         if HIDDEN not in strip.text:
             return strip
