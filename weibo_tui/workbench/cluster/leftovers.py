@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 import psutil
@@ -14,10 +15,11 @@ def kill_session(leader: int) -> None:
     """Kill all other processes of the session that a process leads or led. Windows has no sessions.
 
     Ray's agents and workers go on for minutes after the death of its main processes, and write to its folder."""
-    if not hasattr(os, "getsid"):
+    session_of: Callable[[int], int] | None = getattr(os, "getsid", None)
+    if session_of is None:
         return
     for _attempt in range(_ATTEMPTS):  # those that die may start others
-        left = [process for process in psutil.process_iter() if _is_left(process, leader)]
+        left = [process for process in psutil.process_iter() if _is_left(process, leader, session_of)]
         if not left:
             return
         for process in left:
@@ -26,9 +28,9 @@ def kill_session(leader: int) -> None:
         psutil.wait_procs(left, timeout=1)
 
 
-def _is_left(process: psutil.Process, leader: int) -> bool:
+def _is_left(process: psutil.Process, leader: int, session_of: Callable[[int], int]) -> bool:
     try:
-        is_member = process.pid != os.getpid() and os.getsid(process.pid) == leader
+        is_member = process.pid != os.getpid() and session_of(process.pid) == leader
         return is_member and process.status() != psutil.STATUS_ZOMBIE
     except (OSError, psutil.Error):
         return False
