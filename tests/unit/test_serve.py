@@ -1,4 +1,4 @@
-"""`serve`: sessions of the app behind a websocket."""
+"""`serve`: sessions of the app that pages reach by a websocket."""
 
 from __future__ import annotations
 
