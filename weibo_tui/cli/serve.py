@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import os
 from contextlib import suppress
@@ -49,11 +48,15 @@ def serve(
     except ModuleNotFoundError as error:
         raise missing_extra("textual-serve", "web") from error
     server = Server(host, port, token or os.environ.get("WEIBO_TUI_TOKEN", ""), sessions, echo_info)
+    import asyncio  # takes 10 ms, which other commands need not wait for
+
     asyncio.run(_run(server, host))
 
 
 async def _run(server: Server, host: str) -> None:
     """Serve until a signal asks to stop."""
+    import asyncio
+
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
