@@ -14,10 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.batches import Indices, pad
 from weibo_tui.engine.device import Compute
-from weibo_tui.engine.gpt2 import GPT2
+from weibo_tui.engine.gpt2 import GPT2, AdapterProtocol
 from weibo_tui.engine.oom import map_with_oom_retry
 from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.progress import Progress
@@ -65,7 +64,7 @@ class ActivationCache:
             done += len(batch)
             yield Progress("caching activations", done, len(self._indices))
 
-    def pooled(self, batch: Indices, adapter: Adapter, device: torch.device) -> Tensor:
+    def pooled(self, batch: Indices, adapter: AdapterProtocol, device: torch.device) -> Tensor:
         """Return what `GPT2.forward` returns for these posts, (batch, width)."""
         rows = torch.from_numpy(np.asarray(self._rows[self._row_indices(batch)])).to(device)
         lengths = torch.from_numpy(self._posts.lengths_of(batch)).to(device)

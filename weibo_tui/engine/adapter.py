@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from weibo_tui.engine.config import MAX_SIZES
-from weibo_tui.engine.layers import ACTIVATIONS, Linear, linear
+from weibo_tui.engine.layers import ACTIVATIONS, Linear, PackedLinear, linear, uses_onednn
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
+
+if TYPE_CHECKING:
+    from weibo_tui.engine.device import Compute
 
 MAX_LABELS = 10_000
 MAX_WEIGHT = 1_000_000
@@ -145,6 +149,48 @@ class Adapter(nn.Module):
     def forward(self, pooled: Tensor) -> Tensor:
         """Map pooled states (batch, width) to logits (batch, labels)."""
         return F.linear(pooled, self.head.weight)
+
+    def for_inference(self, compute: Compute) -> Adapter | PackedAdapter:
+        """Return the adapter as it is fastest for predictions: a packed copy where the backbone computes in bf16 by
+        oneDNN, otherwise itself."""
+        half = torch.empty(0, dtype=compute.float_dtype, device=compute.device)
+        return PackedAdapter(self) if half.dtype == torch.bfloat16 and uses_onednn(half) else self
+
+
+class PackedAdapter(nn.Module):
+    """Copy of an adapter for predictions on a CPU, with the bottlenecks' products in bf16.
+
+    In float32 they take a fifth of the time of a base of width 768, and half of one of width 320."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        super().__init__()
+        self.config = adapter.config
+        self.head = deepcopy(adapter.head).requires_grad_(False)
+        self.blocks = nn.ModuleDict(
+            {index: nn.ModuleList(map(_pack, bottleneck.children())) for index, bottleneck in adapter.blocks.items()}
+        )
+        self.eval()
+
+    def for_inference(self, _compute: Compute) -> PackedAdapter:
+        """Return itself, as `Adapter.for_inference` returns what is fastest for predictions."""
+        return self
+
+    def adapt(self, index: int, x: Tensor) -> Tensor:
+        """Do what `Adapter.adapt` does, without gradients and dropout."""
+        if str(index) not in self.blocks:
+            return x
+        down, up = cast(nn.ModuleList, self.blocks[str(index)])
+        change: Tensor = up(down(x.to(torch.bfloat16), self.config.activation))
+        return x + change.to(x.dtype)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Map pooled states (batch, width) to logits (batch, labels)."""
+        return F.linear(pooled, self.head.weight)
+
+
+def _pack(layer: nn.Module) -> PackedLinear:
+    """Return a packed copy of a linear layer in bf16."""
+    return PackedLinear(deepcopy(cast(Linear, layer)).requires_grad_(False).to(torch.bfloat16))
 
 
 def parse_blocks(text: str, layers: int) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Causal attention over packed posts, by the fastest kernel of each device.
 
-In bf16 on CPUs these are three plain products (scores, softmax, values): torch's fused kernel is made for long texts,
-and its backward pass takes five times as long at 56 tokens. Otherwise it is `scaled_dot_product_attention`.
+This is `scaled_dot_product_attention`, except for trainings in bf16 on CPUs. There it is three plain products (scores,
+softmax, values), because the backward pass of torch's fused kernel takes five times as long at 56 tokens.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ def causal_attention(qkv: Tensor, heads: int, scale: float, attn_mask: Tensor | 
 
     `attn_mask` (batch, 1, length, length) is true where a query (row) may attend to a key (column); without it each
     token attends to itself and all before it."""
-    if qkv.device.type == "cpu" and qkv.dtype == torch.bfloat16:
+    trained = qkv.requires_grad and torch.is_grad_enabled()
+    if trained and qkv.device.type == "cpu" and qkv.dtype == torch.bfloat16:
         attended: Tensor = _PlainAttention.apply(qkv, heads, scale, attn_mask)  # type: ignore[no-untyped-call]
         return attended
     q, k, v = split_heads(qkv, heads)

@@ -58,6 +58,12 @@ class Compute:
         torch.set_num_threads(self.threads)
 
     @property
+    def float_dtype(self) -> torch.dtype:
+        """The dtype of the products that `dtype` does not change: with int8, the device's native one."""
+        native = torch.bfloat16 if native_bfloat16(self.device) else torch.float32
+        return native if self.dtype == torch.int8 else self.dtype
+
+    @property
     def dtype_name(self) -> str:
         """Name of the dtype in settings and cards."""
         return str(self.dtype).removeprefix("torch.")

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weibo_tui.engine.activation_cache import ActivationCache
-from weibo_tui.engine.adapter import Adapter
+from weibo_tui.engine.adapter import Adapter, PackedAdapter
 from weibo_tui.engine.batches import Indices, pad
 from weibo_tui.engine.device import Compute
-from weibo_tui.engine.gpt2 import GPT2
+from weibo_tui.engine.gpt2 import GPT2, AdapterProtocol
 from weibo_tui.engine.oom import map_with_oom_retry
 from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
 from weibo_tui.locale import N_
@@ -67,7 +67,7 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
 
 def pooled_states(
     backbone: GPT2,
-    adapter: Adapter,
+    adapter: AdapterProtocol,
     posts: EncodedPosts,
     batch: Indices,
     padding: int,
@@ -84,7 +84,7 @@ def pooled_states(
 
 def predict_logits(
     backbone: GPT2,
-    adapter: Adapter,
+    adapter: Adapter | PackedAdapter,
     posts: EncodedPosts,
     padding: int,
     compute: Compute,
@@ -97,13 +97,14 @@ def predict_logits(
 
     def batch_logits(batch: Indices) -> Floats:
         with torch.inference_mode():
-            logits = adapter(pooled_states(backbone, adapter, posts, batch, padding, compute.device, cache))
+            logits = packed(pooled_states(backbone, packed, posts, batch, padding, compute.device, cache))
         result: Floats = logits.cpu().double().numpy()
         return result
 
     indices = np.arange(len(posts)) if indices is None else indices
     was_training = adapter.training
     adapter.eval()
+    packed = adapter.for_inference(compute)
     try:
         yield from map_with_oom_retry(indices, posts.lengths, compute, batch_logits)
     finally:
@@ -116,7 +117,7 @@ class Classifier:
     def __init__(
         self,
         backbone: GPT2,
-        adapter: Adapter,
+        adapter: Adapter | PackedAdapter,
         tokenizer: PostTokenizer,
         compute: Compute,
         *,
@@ -125,7 +126,7 @@ class Classifier:
         temperature: float = 1.0,
     ) -> None:
         self.backbone = backbone
-        self.adapter = adapter
+        self.adapter = adapter.for_inference(compute)
         self.tokenizer = tokenizer
         self.compute = compute
         self.max_length = max_length
