@@ -78,8 +78,8 @@ class Settings:
     )
     dtype: str = _choice(
         N_("Number format"),
-        N_("Number format of the base; auto: bfloat16 where the hardware has it."),
-        *("auto", "float32", "bfloat16"),
+        N_("Number format of the base; auto: bfloat16 where the hardware has it; int8: fastest predictions on a CPU."),
+        *("auto", "float32", "bfloat16", "int8"),
     )
     threads: int = _setting(
         0,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from weibo_tui.engine import int8_layers
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list
@@ -15,7 +16,7 @@ from weibo_tui.locale import join_list
 DEFAULT_THREADS = torch.get_num_threads()
 """The number of CPU threads that torch chooses itself."""
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64, "int8": torch.int8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,11 @@ class Compute:
             )
         selected = torch.device(device if device != "auto" else next(name for name in available if available[name]))
         if dtype != "auto" and dtype not in DTYPES:
-            raise UserInputError(_("Unknown dtype: {dtype}. Write auto, float32 or bfloat16.").format(dtype=dtype))
+            raise UserInputError(
+                _("Unknown dtype: {dtype}. Write auto, float32, bfloat16 or int8.").format(dtype=dtype)
+            )
+        if dtype == "int8":
+            _check_int8(selected)
         native = torch.bfloat16 if native_bfloat16(selected) else torch.float32
         micro_tokens = 65_536 if selected.type == "cuda" else 768
         compute = cls(selected, DTYPES.get(dtype, native), micro_tokens, threads or DEFAULT_THREADS)
@@ -67,6 +72,20 @@ class Compute:
     def dtype_name(self) -> str:
         """Name of the dtype in settings and cards."""
         return str(self.dtype).removeprefix("torch.")
+
+
+def _check_int8(device: torch.device) -> None:
+    """Raise UserInputError where int8 products do not exist, or are not fast."""
+    if device.type != "cpu":
+        message = _("int8 is for CPUs, and the device is {device}. Choose the device cpu, or another number format.")
+        raise UserInputError(message.format(device=device.type))
+    if not int8_layers.is_supported():
+        raise UserInputError(
+            _(
+                "int8 needs a CPU with VNNI or AMX, which torch does not find here. Choose auto, float32 or bfloat16 "
+                "as the number format."
+            )
+        )
 
 
 def native_bfloat16(device: torch.device) -> bool:

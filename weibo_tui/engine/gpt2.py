@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from weibo_tui.engine.attention import PackedLayout, attention_at, causal_attention
 from weibo_tui.engine.config import GPT2Config
+from weibo_tui.engine.int8_layers import Int8Linear
 from weibo_tui.engine.layers import ACTIVATIONS, Embedding, LayerNorm, Linear, PackedLinear
 from weibo_tui.errors import CorruptFileError
 from weibo_tui.locale import gettext as _
@@ -37,40 +38,50 @@ class Block(nn.Module):
         self.scale = scale / (index + 1) if config.scale_by_layer else scale
         self.activation = config.activation
         self.ln_1 = LayerNorm(width, config.epsilon)
-        self.attn_qkv: Linear | PackedLinear = Linear(width, 3 * width)
+        self.attn_qkv: Linear | PackedLinear | Int8Linear = Linear(width, 3 * width)
         self.attn_out: Linear | PackedLinear = Linear(width, width)
         self.ln_2 = LayerNorm(width, config.epsilon)
-        self.mlp_in: Linear | PackedLinear = Linear(width, config.inner)
-        self.mlp_out: Linear | PackedLinear = Linear(config.inner, width)
+        self.mlp_in: Linear | PackedLinear | Int8Linear = Linear(width, config.inner)
+        self.mlp_out: Linear | PackedLinear | Int8Linear = Linear(config.inner, width)
 
     def forward(self, x: Tensor, layout: PackedLayout) -> Tensor:
         """Map packed rows (tokens, width) to the same shape."""
-        qkv = layout.pad(self.attn_qkv(self._attention_input(x)))
+        return self.feed_forward(self.attend(x, layout))
+
+    def attend(self, x: Tensor, layout: PackedLayout) -> Tensor:
+        """Compute the first half of the block: packed rows (tokens, width), with attention added."""
+        qkv = layout.pad(self.attn_qkv(_normalize(x, self.ln_1, self.attn_qkv)))
         attended = layout.unpad(causal_attention(qkv, self.heads, self.scale, layout.attn_mask))
-        return self._feed_forward(x + self.attn_out(attended).to(x.dtype))
+        out: Tensor = self.attn_out(attended)
+        return x + out.to(x.dtype)
 
     def forward_last_token(self, x: Tensor, layout: PackedLayout) -> Tensor:
         """Map packed rows (tokens, width) to the output at each post's last token, (batch, width).
 
         Keys and values are computed for all tokens, queries and the feed-forward layer for the last one."""
-        q, kv = self.attn_qkv(self._attention_input(x)).split([x.shape[1], 2 * x.shape[1]], dim=1)
+        q, kv = self.attn_qkv(_normalize(x, self.ln_1, self.attn_qkv)).split([x.shape[1], 2 * x.shape[1]], dim=1)
         attended = attention_at(
             q.index_select(0, layout.last), layout.pad(kv), layout.lengths - 1, self.heads, self.scale
         )
-        return self._feed_forward(x.index_select(0, layout.last) + self.attn_out(attended).to(x.dtype))
+        return self.feed_forward(x.index_select(0, layout.last) + self.attn_out(attended).to(x.dtype))
 
-    def _attention_input(self, x: Tensor) -> Tensor:
-        normed: Tensor = self.ln_1(x).to(self.attn_qkv.weight.dtype)
-        return normed
-
-    def _feed_forward(self, x: Tensor) -> Tensor:
-        normed = self.ln_2(x).to(self.mlp_in.weight.dtype)
-        if isinstance(self.mlp_in, PackedLinear) and not (normed.requires_grad and torch.is_grad_enabled()):
-            inner = self.mlp_in(normed, self.activation)
-        else:
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """Compute the second half of the block, (rows, width) to the same shape. Int8 layers overwrite `x`."""
+        normed = _normalize(x, self.ln_2, self.mlp_in)
+        if isinstance(self.mlp_in, nn.Linear) or (normed.requires_grad and torch.is_grad_enabled()):
             inner = ACTIVATIONS[self.activation](self.mlp_in(normed))
+        else:
+            inner = self.mlp_in(normed, self.activation)
+        if isinstance(self.mlp_out, Int8Linear):
+            return self.mlp_out.add_to(x, inner)
         out: Tensor = self.mlp_out(inner)
         return x + out.to(x.dtype)
+
+
+def _normalize(x: Tensor, norm: LayerNorm, layer: Linear | PackedLinear | Int8Linear) -> Tensor:
+    """Return the input of the layer that follows the norm."""
+    normed: Tensor = norm(x)
+    return normed if isinstance(layer, Int8Linear) else normed.to(layer.weight.dtype)
 
 
 # Name in a Hugging Face block, name in Block, and whether the weight (in, out) must be transposed.
@@ -161,12 +172,12 @@ class GPT2(nn.Module):
         """Map right-padded token ids (batch, length) and lengths (batch,) to the final state at each post's last token,
         (batch, width)."""
         layout = PackedLayout.ragged(lengths)
-        return self._last_states(self._embed(ids, layout), layout, 0, adapter)
+        return self._last_states(self.embed(ids, layout), layout, 0, adapter)
 
     def forward_lower(self, ids: Tensor, lengths: Tensor, block: int) -> Tensor:
         """Compute the packed stream after block `block`, (tokens, width), before any adapter changes it."""
         layout = PackedLayout.ragged(lengths)
-        x = self._embed(ids, layout)
+        x = self.embed(ids, layout)
         for lower in self._blocks()[: block + 1]:
             x = lower(x, layout)
         return x[: int(lengths.sum())]
@@ -177,7 +188,8 @@ class GPT2(nn.Module):
         filled = F.pad(rows, (0, 0, 0, layout.tokens - len(rows)))
         return self._last_states(adapter.adapt(block, filled), layout, block + 1, adapter)
 
-    def _embed(self, ids: Tensor, layout: PackedLayout) -> Tensor:
+    def embed(self, ids: Tensor, layout: PackedLayout) -> Tensor:
+        """Map right-padded token ids (batch, length) to packed rows (tokens, width)."""
         tokens, positions = layout.pack_ids(ids)
         x: Tensor = self.wte(tokens) + self.wpe(positions)
         return x

@@ -7,7 +7,7 @@ The module imports no torch, so that forms and help pages open at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
@@ -18,7 +18,8 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.text.cleaning import PREPROCESSING, SIMPLIFYING
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
-DTYPES = ("auto", "float32", "bfloat16")
+TRAINING_DTYPES = ("auto", "float32", "bfloat16")
+DTYPES = (*TRAINING_DTYPES, "int8")
 CLASS_WEIGHTS = ("none", "balanced")
 KEPT_SEEDS = ("first", "best")
 # A copy of the keys of `ACTIVATIONS`, whose module needs torch; a test compares the two.
@@ -95,22 +96,44 @@ def _problems(values: Any) -> Iterator[str]:
             yield problem
 
 
+def _raise_problems(problems: Iterable[str]) -> None:
+    if sentence := "; ".join(problems):
+        raise UserInputError(sentence + ".")
+
+
 @dataclass(frozen=True, slots=True)
 class ComputeOptions:
     """Device, dtype and threads; `auto` and 0 are replaced by the settings, and then by what suits the machine."""
 
     device: str = _machine("auto", N_("auto, cuda, mps or cpu."), N_("Device"), choices=DEVICES, metavar="NAME")
-    dtype: str = _machine("auto", N_("auto, float32 or bfloat16."), N_("Numbers"), choices=DTYPES, metavar="NAME")
+    dtype: str = _machine(
+        "auto",
+        N_("auto, float32, bfloat16 or, for predictions, int8."),
+        N_("Numbers"),
+        form_help=N_("auto, float32 or bfloat16."),
+        choices=DTYPES,
+        metavar="NAME",
+    )
     threads: int = _machine(0, N_("CPU threads; 0: chosen automatically."), N_("Threads"), 0, 1024)
 
     def problems(self) -> Iterator[str]:
         """Yield a sentence for each value that no machine has."""
         yield from _problems(self)
 
+    def training_problems(self) -> Iterator[str]:
+        """Yield a sentence for each value that no training can have."""
+        yield from self.problems()
+        if self.dtype not in TRAINING_DTYPES and self.dtype in DTYPES:
+            message = _("{name} is {value}, which is for predictions only: train with {allowed}")
+            yield message.format(name="dtype", value=self.dtype, allowed=join_list(TRAINING_DTYPES))
+
     def check(self) -> None:
         """Raise UserInputError for values that no machine has; a training or pretraining checks them itself."""
-        if problems := list(self.problems()):
-            raise UserInputError("; ".join(problems) + ".")
+        _raise_problems(self.problems())
+
+    def check_training(self) -> None:
+        """Raise UserInputError for values that no training can have."""
+        _raise_problems(self.training_problems())
 
 
 @dataclass(frozen=True, slots=True)

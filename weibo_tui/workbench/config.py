@@ -122,7 +122,7 @@ class TrainingConfig:
         yield from DataSplit(split_seed=self.split_seed).problems()
         yield from Scoring(self.baselines, self.seeds, self.keep).problems()
         yield from self.hyper.problems()
-        yield from self.machine.problems()
+        yield from self.machine.training_problems()
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -361,7 +361,7 @@ class PretrainingConfig:
             )
         yield from _preprocessing_errors(self.preprocessing)
         yield from self.recipe.problems()
-        yield from self.machine.problems()
+        yield from self.machine.training_problems()
 
     def to_json(self) -> dict[str, Any]:
         return _to_json(dataclasses.replace(self, corpus=self.corpus.absolute()))

@@ -49,7 +49,7 @@ class LabelErrorSearch:
     machine: ComputeOptions = ComputeOptions()
 
     def __post_init__(self) -> None:
-        self.machine.check()
+        self.machine.check_training()
         if self.model not in MODELS:
             message = _("{name} is {value} and must be one of {allowed}").format(
                 name="model", value=self.model, allowed=join_list(MODELS)
@@ -98,7 +98,7 @@ def _by_adapters(
     from weibo_tui.engine.adapter import AdapterConfig, parse_blocks
     from weibo_tui.engine.cross_validation import CrossValidation
 
-    compute = models.compute(search.machine)
+    compute = models.training_compute(search.machine)
     base = models.open_base(models.base_name(search.base), compute)
     shape = base.backbone.config
     hyper = _hyperparameters(len(dataset.posts), shape.positions)

@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
-from weibo_tui.engine.hyperparameters import ComputeOptions
+from weibo_tui.engine.hyperparameters import TRAINING_DTYPES, ComputeOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_names
@@ -102,13 +102,14 @@ class ModelLoader:
 
     def compute(self, machine: ComputeOptions) -> Compute:
         """Return the device, dtype and threads of `machine`, with the settings as defaults."""
-        from weibo_tui.engine import parallel
-        from weibo_tui.engine.device import Compute
-
         machine.check()
+        return _choose(self.resolve(machine))
+
+    def training_compute(self, machine: ComputeOptions) -> Compute:
+        """Return the same for a training, which ignores a setting that is for predictions only."""
+        machine.check_training()
         resolved = self.resolve(machine)
-        compute = Compute.choose(resolved.device, resolved.dtype, resolved.threads)
-        return parallel.current().place(compute, resolved.threads)
+        return _choose(resolved if resolved.dtype in TRAINING_DTYPES else dataclasses.replace(resolved, dtype="auto"))
 
     def resolve(self, machine: ComputeOptions) -> ComputeOptions:
         """Return the options with the settings as defaults."""
@@ -122,12 +123,14 @@ class ModelLoader:
     def open_base(self, name: str, compute: Compute) -> OpenBase:
         """Load the base `name` onto its device. One stays in memory, shared by training and prediction."""
         card = self.bases.card(name)
+        from weibo_tui.engine.placement import place
+
         with self._lock:
             if self._open_base is None or self._open_base[0] != (card, compute):
                 # Two large base models may not fit into memory at once.
                 self.evict(bases=True)
                 base = self.bases.open(name)
-                base.backbone.set_compute_dtype(compute.dtype).to(compute.device).pack()
+                place(base.backbone, base.tokenizer, compute)
                 self._open_base = (card, compute), base
             return self._open_base[1]
 
@@ -187,6 +190,14 @@ class ModelLoader:
             preprocessing=card.preprocessing,
             temperature=card.temperature,
         )
+
+
+def _choose(machine: ComputeOptions) -> Compute:
+    from weibo_tui.engine import parallel
+    from weibo_tui.engine.device import Compute
+
+    compute = Compute.choose(machine.device, machine.dtype, machine.threads)
+    return parallel.current().place(compute, machine.threads)
 
 
 def _fallback(store: ModelStore[Any], starter: str) -> str:

@@ -69,7 +69,7 @@ class PretrainingJob:
 
     def build_trainer(self, models: ModelLoader) -> Pretrainer:
         """Build the trainer of a process that is not rank 0."""
-        return self.trainer_on(models.compute(self.machine))
+        return self.trainer_on(models.training_compute(self.machine))
 
     def trainer_on(self, compute: Compute) -> Pretrainer:
         """Build the trainer of a new base."""
@@ -196,7 +196,7 @@ def _prepare(
             part.append(tokenizer.encode(posts, config.positions))
         done += len(batch)
         yield Progress("encoding", done, None)
-    compute = models.compute(config.machine)
+    compute = models.training_compute(config.machine)
     job = PretrainingJob(
         model_config,
         resolved_options(compute, config.machine),

@@ -90,7 +90,7 @@ class AdapterJob:
                 "Base '{base}' (fingerprint {fingerprint}…) is not installed there. Install the same base there."
             )
             raise UserInputError(message.format(base=self.base, fingerprint=self.fingerprint[:12]))
-        compute = models.compute(self.machine)
+        compute = models.training_compute(self.machine)
         return self.trainer_on(models.open_base(name, compute), compute, models)
 
     def trainer_on(
@@ -258,7 +258,7 @@ def _prepare(
         config.grouping,
         _own_parts(dataset, config),
     )
-    compute = models.compute(config.machine)
+    compute = models.training_compute(config.machine)
     base = models.open_base(config.base, compute)
     shape = AdapterConfig(
         width=base.backbone.config.width,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Set
+from dataclasses import replace
 
 from weibo_tui.app.forms.fields import (
     FieldSpec,
@@ -20,6 +21,7 @@ from weibo_tui.datasets.label_map import rule_list
 from weibo_tui.datasets.tables import MAX_BAD_SHARE, parse_share
 from weibo_tui.engine.hyperparameters import (
     PRESETS,
+    TRAINING_DTYPES,
     Acceleration,
     BaseModelSize,
     Cleaning,
@@ -92,7 +94,7 @@ def more_fields() -> list[FieldSpec]:
         *parameter_fields(Cleaning, main=False),
         *parameter_fields(DataSplit, main=False),
         *table_fields(),
-        *parameter_fields(ComputeOptions, main=False),
+        *training_machine_fields(),
     ]
 
 
@@ -110,8 +112,15 @@ def recipe_fields() -> list[FieldSpec]:
         *parameter_fields(PretrainingHyperparameters, main=False),
         *parameter_fields(BaseModelSize, main=False),
         encoding_field(),
-        *parameter_fields(ComputeOptions, main=False),
+        *training_machine_fields(),
     ]
+
+
+def training_machine_fields() -> list[FieldSpec]:
+    """Return the fields of the machine that a training computes on, without what only predictions can use."""
+    dtypes = as_choices(TRAINING_DTYPES)
+    specs = parameter_fields(ComputeOptions, main=False)
+    return [replace(spec, choices=dtypes) if spec.name == "dtype" else spec for spec in specs]
 
 
 def table_fields() -> list[FieldSpec]:
