@@ -1,8 +1,8 @@
 """Compare this project with other programs and hold it to targets: `python tests/benchmarks [SUITE]… [--rounds N]`.
 
-The suites are train, predict, start, ui, typing, history, explain, scale, ray and torchrun (default: all, an hour and a
-half). What is compared runs in processes of its own, in turn, round after round, so that memory and warm caches are not
-shared.
+The suites are train, predict, start, ui, typing, history, int8, explain, scale, ray and torchrun (default: all, an hour
+and a half). What is compared runs in processes of its own, in turn, round after round, so that memory and warm caches
+are not shared.
 `--target NAME ARGUMENTS` is how one of these processes is started: it prints its figures as a JSON object, the last
 line of stdout.
 """
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-SUITES = ("train", "predict", "start", "ui", "typing", "history", "explain", "scale", "ray", "torchrun")
+SUITES = ("train", "predict", "start", "ui", "typing", "history", "int8", "explain", "scale", "ray", "torchrun")
 # Functions that run in a process of their own. Each returns its figures, and its module imports what it needs.
 TARGETS = {
     "app at work": ("app_at_work", "run_app"),
@@ -44,7 +44,9 @@ def main() -> None:
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)} (default: all)")
     parser.add_argument("--base", default="", help="base model (default: 12 blocks of width 768, random weights)")
     parser.add_argument("--rounds", type=int, default=0, help="rounds (default: 3 to 7, by suite)")
-    parser.add_argument("--data", type=Path, help="CSV file with posts in a column review, for explain and scale")
+    parser.add_argument(
+        "--data", type=Path, help="CSV file with a column review, for explain, int8 (and label) and scale"
+    )
     parser.add_argument("--json", action="store_true", help="write one JSON object a line")
     parser.add_argument("--target", nargs=2, metavar=("NAME", "ARGUMENTS"), help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -18,6 +18,7 @@ from weibo_tui.engine.events import StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.layers import PackedLinear
+from weibo_tui.engine.placement import place
 from weibo_tui.engine.prediction import Classifier
 from weibo_tui.engine.tokenizer import PostTokenizer
 from weibo_tui.engine.training import AdapterTrainer, Examples
@@ -78,7 +79,7 @@ def open_for(base: str, dtype: str) -> tuple[BenchmarkBase, Compute]:
     """Open the base for `dtype`."""
     compute = Compute.choose(dtype=dtype)
     opened = open_base(base)
-    opened.backbone.set_compute_dtype(compute.dtype).to(compute.device).pack()
+    place(opened.backbone, opened.tokenizer, compute)
     return opened, compute
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from benchmarks import history_data
 from benchmarks.cluster import measure_ray
 from benchmarks.explanations import measure_explanations
+from benchmarks.number_formats import measure_number_formats
 from benchmarks.posts import write_labeled_posts
 from benchmarks.pseudo_terminal import open_terminal, run_in_terminal
 from benchmarks.runner import (
@@ -30,7 +31,9 @@ from benchmarks.scale import measure_scale
 from benchmarks.torchrun import measure_torchrun
 
 from weibo_tui.engine.device import Compute
+from weibo_tui.engine.int8_layers import is_supported
 from weibo_tui.progress import Progress
+from weibo_tui.workbench.models import STARTER_BASE
 
 LAST_BLOCKS = 4
 """Blocks with an adapter where the hidden states below them are cached."""
@@ -79,22 +82,35 @@ def measure_training(options: BenchmarkOptions, steps: int = 0) -> Events:
 
 
 def measure_prediction(options: BenchmarkOptions, number: int = 1024) -> Events:
-    """Compare posts a second in the machine's native dtype, `number` together and one alone, with the reference's loop
-    and with transformers' pipeline."""
-    dtype, base = Compute.choose().dtype_name, options.base
-    targets = {
-        "ours": partial(run_target, "predict", base=base, dtype=dtype, number=number),
+    """Compare posts a second in the machine's native dtype and in int8, `number` together and one alone, with the
+    reference's loop and with transformers' pipeline. Without a base, the bundled one is measured too."""
+    dtypes = [Compute.choose().dtype_name, *(["int8"] if is_supported() else [])]
+    base, small = options.base, "" if options.base else STARTER_BASE
+    dtype = dtypes[0]
+    targets: dict[str, Callable[[], Figures]] = {
         "loop": partial(run_target, "reference loop", base=base),
         "pipeline": partial(run_target, "reference pipeline", base=base),
     }
+    for name in dtypes:
+        targets[name] = partial(run_target, "predict", base=base, dtype=name, number=number)
+    if small:
+        targets["small loop"] = partial(run_target, "reference loop", base=small)
+        for name in dtypes:
+            targets[f"small {name}"] = partial(run_target, "predict", base=small, dtype=name, number=8 * number)
     rounds = yield from Rounds().run("measuring", targets, options.rounds or 5)
     for name, figure, target, baseline, limit in (
-        ("labeling", "rate", "loop", "reference, one at a time", 14.0),
+        ("labeling", "rate", "loop", "reference, one at a time", 10.0),
         ("labeling", "rate", "pipeline", "transformers' pipeline, 32 at a time", 8.0),
         ("one post", "one", "loop", "reference", 5.0),
     ):
-        ours, other = rounds.sample("ours", figure), rounds.sample(target, figure, baseline)
+        ours, other = rounds.sample(dtype, figure), rounds.sample(target, figure, baseline)
         yield Comparison("predict", f"{name}, {dtype}", "posts/s", ours, other, Threshold(limit))
+    loop = rounds.sample("loop", "rate", "reference, one at a time")
+    for name in dtypes[1:]:
+        yield Comparison("predict", f"labeling, {name}", "posts/s", rounds.sample(name, "rate"), loop, Threshold(14.0))
+    for name in dtypes if small else ():
+        ours, other = rounds.sample(f"small {name}", "rate"), rounds.sample("small loop", "rate", loop.name)
+        yield Comparison("predict", f"labeling with {small}, {name}", "posts/s", ours, other)
 
 
 def measure_start(options: BenchmarkOptions) -> Events:
@@ -237,6 +253,7 @@ SUITES: dict[str, Callable[[BenchmarkOptions], Events]] = {
     "ui": measure_event_loop,
     "typing": measure_typing,
     "history": measure_history,
+    "int8": measure_number_formats,
     "explain": measure_explanations,
     "scale": measure_scale,
     "ray": measure_ray,

@@ -8,6 +8,7 @@ import pytest
 from commands import Command, json_lines
 
 from weibo_tui.cli.bench import _duration
+from weibo_tui.engine.int8_layers import is_supported
 from weibo_tui.workbench import benchmark
 
 
@@ -32,6 +33,14 @@ def test_bench_writes_speed_as_json_and_as_table(command: Command, posts_file: P
     assert "1,000,000 posts" in rows[-1]
     assert [row.split()[0] for row in (header, *rows)] == ["Task", "Training", "Labeling", "One", "A"]
     assert "tiny on cpu, float32, 1 threads" in done.err
+
+
+@pytest.mark.skipif(not is_supported(), reason="this machine has no fast int8 products")
+@pytest.mark.usefixtures("furnished", "quick")
+def test_bench_in_int8_measures_training_in_floats(command: Command) -> None:
+    (result,) = json_lines(command.ok("bench", "--dtype", "int8", "--device", "cpu", "--json").out)
+    assert result["dtype"] == "int8"
+    assert result["training_posts_per_second"] > 0 < result["labeling_posts_per_second"]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from weibo_tui.app.models.screen import ModelsScreen
 from weibo_tui.app.palette import Palette
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
-from weibo_tui.app.settings.changes import apply_changes, check_device, describe_machine
+from weibo_tui.app.settings.changes import apply_changes, check_machine, describe_machine
 from weibo_tui.app.settings.keys_screen import KeysScreen
 from weibo_tui.app.settings.screen import SettingsScreen
 from weibo_tui.app.terminal.key_queue import KeyQueue, Typed
@@ -212,8 +212,8 @@ class WeiboApp(BaseApp, inherit_bindings=False):
             await screen.update_texts()
 
     async def change_setting(self, name: str, value: object) -> None:
-        if name == "device":
-            await check_device(self, str(value))
+        if name in ("device", "dtype"):
+            await check_machine(self, name, str(value))
         await self.records.call(lambda _wb: Settings.save(self.paths, **{name: value}))
         before = self.settings
         await self.refresh_catalog()

@@ -181,7 +181,7 @@ class PackedAdapter(nn.Module):
             return x
         down, up = cast(nn.ModuleList, self.blocks[str(index)])
         change: Tensor = up(down(x.to(torch.bfloat16), self.config.activation))
-        return x + change.to(x.dtype)
+        return change.to(x.dtype).add_(x)
 
     def forward(self, pooled: Tensor) -> Tensor:
         """Map pooled states (batch, width) to logits (batch, labels)."""

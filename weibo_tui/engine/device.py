@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -61,6 +61,13 @@ class Compute:
 
         The number is global in torch, so jobs that alternate set theirs before each step."""
         torch.set_num_threads(self.threads)
+
+    def for_predictions(self) -> Compute:
+        """Return the same with larger micro-batches, because a prediction keeps no activations for gradients.
+
+        In float32 they stay, so that its results stay the same to the bit."""
+        is_faster = self.device.type == "cpu" and self.dtype in (torch.bfloat16, torch.int8)
+        return replace(self, micro_tokens=2 * self.micro_tokens) if is_faster else self
 
     @property
     def float_dtype(self) -> torch.dtype:

@@ -52,8 +52,7 @@ class Block(nn.Module):
         """Compute the first half of the block: packed rows (tokens, width), with attention added."""
         qkv = layout.pad(self.attn_qkv(_normalize(x, self.ln_1, self.attn_qkv)))
         attended = layout.unpad(causal_attention(qkv, self.heads, self.scale, layout.attn_mask))
-        out: Tensor = self.attn_out(attended)
-        return x + out.to(x.dtype)
+        return _add(x, self.attn_out(attended))
 
     def forward_last_token(self, x: Tensor, layout: PackedLayout) -> Tensor:
         """Map packed rows (tokens, width) to the output at each post's last token, (batch, width).
@@ -63,7 +62,7 @@ class Block(nn.Module):
         attended = attention_at(
             q.index_select(0, layout.last), layout.pad(kv), layout.lengths - 1, self.heads, self.scale
         )
-        return self.feed_forward(x.index_select(0, layout.last) + self.attn_out(attended).to(x.dtype))
+        return self.feed_forward(_add(x.index_select(0, layout.last), self.attn_out(attended)))
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """Compute the second half of the block, (rows, width) to the same shape. Int8 layers overwrite `x`."""
@@ -74,14 +73,18 @@ class Block(nn.Module):
             inner = self.mlp_in(normed, self.activation)
         if isinstance(self.mlp_out, Int8Linear):
             return self.mlp_out.add_to(x, inner)
-        out: Tensor = self.mlp_out(inner)
-        return x + out.to(x.dtype)
+        return _add(x, self.mlp_out(inner))
 
 
 def _normalize(x: Tensor, norm: LayerNorm, layer: Linear | PackedLinear | Int8Linear) -> Tensor:
     """Return the input of the layer that follows the norm."""
     normed: Tensor = norm(x)
     return normed if isinstance(layer, Int8Linear) else normed.to(layer.weight.dtype)
+
+
+def _add(residual: Tensor, out: Tensor) -> Tensor:
+    """Return the sum in the residual's dtype. `out`, a fresh product, may be overwritten."""
+    return out.to(residual.dtype).add_(residual)
 
 
 # Name in a Hugging Face block, name in Block, and whether the weight (in, out) must be transposed.

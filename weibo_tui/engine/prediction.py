@@ -128,7 +128,7 @@ class Classifier:
         self.backbone = backbone
         self.adapter = adapter.for_inference(compute)
         self.tokenizer = tokenizer
-        self.compute = compute
+        self.compute = compute.for_predictions()
         self.max_length = max_length
         self.preprocessing = preprocessing
         self.temperature = temperature

@@ -21,9 +21,10 @@ def describe_machine(wb: Workbench) -> str:
     return f"{compute.device.type} {compute.dtype_name}"
 
 
-async def check_device(app: BaseApp, device: str) -> None:
-    """Raise UserInputError for a device that this machine does not have."""
-    await app.engine.call(lambda wb: wb.compute(ComputeOptions(device)))
+async def check_machine(app: BaseApp, name: str, value: str) -> None:
+    """Raise UserInputError for a device or dtype that this machine does not have."""
+    machine = ComputeOptions(device=value) if name == "device" else ComputeOptions(dtype=value)
+    await app.engine.call(lambda wb: wb.compute(machine))
 
 
 async def apply_changes(app: BaseApp, before: Settings, name: str) -> None:
