@@ -93,7 +93,7 @@ class Processes:
             torch.cuda.set_device(device)
         share = max(1, usable_cores() // neighbors)
         placed = replace(compute, device=device, threads=min(threads or share, share))
-        placed.use_threads()
+        placed.activate()
         return placed
 
     def place_alone(self, compute: Compute, threads: int) -> Compute:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from weibo_tui.engine.activation_cache import ActivationCache, ArrayAllocator
 from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.batches import Indices, micro_batches, training_steps
 from weibo_tui.engine.calibration import negative_log_likelihood
-from weibo_tui.engine.device import Compute, memory
+from weibo_tui.engine.device import Compute, memory, reset_peak_memory
 from weibo_tui.engine.events import BatchHalved, Evaluated, Event, ProbesPredicted, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters
@@ -56,7 +56,7 @@ class TrainerState:
     """Progress of a training: `step` optimizer steps, `taken` of them in epoch `epoch` (from 1).
 
     `best_epoch` is that of the first validation with the highest macro F1. `stale` validations followed it, and the
-    last one was after step `validated`."""
+    last one was after step `validated`. `micro_tokens` is 0, or the size of micro-batches after a lack of memory."""
 
     epoch: int = 1
     taken: int = 0
@@ -66,6 +66,7 @@ class TrainerState:
     stale: int = 0
     validated: int = 0
     seconds: float = 0.0
+    micro_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,10 @@ def load_optimizer_tensors(
         kind, key, parameter_name = (*name.split(".", 2), "", "")[:3]
         if kind == "optimizer":
             parameter = parameters[parameter_name]
-            # torch keeps the step count of AdamW on the CPU.
-            device = "cpu" if key == "step" else parameter.device
-            owners[parameter].state[parameter][key] = tensor.clone().to(device)
+            owner = owners[parameter]
+            # torch keeps the step count of AdamW on the CPU, except for its fused kernel.
+            device = "cpu" if key == "step" and not owner.defaults["fused"] else parameter.device
+            owner.state[parameter][key] = tensor.clone().to(device)
 
 
 class AdapterTrainer:
@@ -155,6 +157,7 @@ class AdapterTrainer:
 
     def events(self) -> Generator[Event, None, None]:
         """Train from the current state to the end. Raises WeiboTuiError when the loss becomes NaN or infinite."""
+        reset_peak_memory(self.compute.device)
         if self.processes.size > 1:
             self.restore(self.processes.broadcast(self.snapshot()))
         yield from self._fill_caches()
@@ -205,6 +208,9 @@ class AdapterTrainer:
         self.adapter.load_state_dict(parts["adapter."])
         self._best = parts["best."]
         load_optimizer_tensors([self._optimizer], self.adapter, snapshot.tensors)
+        # With dropout, the masks depend on the micro-batches.
+        if 0 < self.state.micro_tokens < self.compute.micro_tokens:
+            self.compute = replace(self.compute, micro_tokens=self.state.micro_tokens)
 
     def _epoch_variants(self, epoch: int) -> Indices:
         """Return the variant of each post in an epoch; a random share is without emoticons."""
@@ -238,6 +244,7 @@ class AdapterTrainer:
                 break
             except (RuntimeError, MemoryError) as error:
                 self.compute = halve_micro_batch(self.compute, lengths[own], error)
+            self.state.micro_tokens = self.compute.micro_tokens
             yield BatchHalved(self.state.step + 1, self.compute.micro_tokens)
         (loss,) = self.processes.sum_gradients(self.adapter, own_loss)
         rate = self._learning_rate()
@@ -274,7 +281,7 @@ class AdapterTrainer:
         batches = list(micro_batches(posts, lengths, self.compute.micro_tokens))
         loss = torch.zeros((), device=self.compute.device)
         for number, batch in enumerate(batches, start=1):
-            self.compute.use_threads()
+            self.compute.activate()
             truth = labels[batch].to(self.compute.device)
             states = pooled_states(
                 self.backbone,
