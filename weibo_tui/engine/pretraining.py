@@ -170,7 +170,8 @@ class Pretrainer:
                 self._make_more_parts(len(windows), error)
             yield BatchHalved(self.state.step + 1, len(windows) * self.hyper.context // self.state.parts)
         own_seconds = self._uncounted_seconds + time.perf_counter() - started if self.processes.rank == 0 else 0.0
-        loss, counted_seconds = self.processes.sum_gradients(self.backbone, own_loss, own_seconds)
+        own_figures = torch.tensor([own_loss, own_seconds], dtype=torch.float64)
+        loss, counted_seconds = self.processes.sum_gradients(self.backbone, own_figures).tolist()
         norm = float(nn.utils.clip_grad_norm_(self.backbone.parameters(), self.hyper.clip))
         if not np.isfinite(norm) or not np.isfinite(loss):
             raise WeiboTuiError(
