@@ -104,7 +104,8 @@ class PretrainingLoss:
             log_p = log_p[self._tensor(own.bag_rows), self._tensor(sampled_index[own.bag_ids])]
             (-self.recall * (log_p * self._tensor(own.bag_shares)).sum() / len(step.suffixes)).backward()
         torch.autograd.backward(inputs, [leaf.grad, embedding.grad])
-        return sum(torch.stack(losses).tolist())
+        loss: float = sum(torch.stack(losses).tolist())  # together, because each transfer from a card waits
+        return loss
 
     def measure(self, windows: Windows) -> tuple[float, int]:
         """Return the language-model loss over the whole vocabulary, in nats per token, and the number of tokens."""

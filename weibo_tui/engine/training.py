@@ -1,8 +1,9 @@
 """Training of an adapter on a frozen backbone, as a generator of events.
 
 The caller decides the pace: not iterating is a pause, and closing the generator stops. Between any two events,
-`snapshot()` is the state after the last optimizer step, from which `restore` continues exactly. Every random choice is
-a function of (seed, epoch) or (seed, step), so the state of random generators is not saved.
+`snapshot()` is the state after the last optimizer step, from which `restore` continues: exactly in float32 on a CPU,
+nearly on a card, whose attention sums gradients in no fixed order. Every random choice is a function of (seed, epoch)
+or (seed, step), so the state of random generators is not saved.
 
 Several processes can train together (see `parallel`). Each iterates a trainer of its own over the same events, and
 computes its share of the posts of every step and validation.
