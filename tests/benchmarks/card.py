@@ -48,6 +48,8 @@ from weibo_tui.workbench.labeling import LabelingResult
 BASE, ADAPTER = "measured", "untrained"
 LIMIT_BYTES = 8e9
 TIME_LIMIT = 480.0
+WARM_UP = 4
+"""Steps before a measurement, in units of its own: until graphs for most lengths are captured."""
 TEXT = "这部电影太好看了，我很喜欢！"
 
 
@@ -197,8 +199,9 @@ def count_launches(measurement: Measurement) -> Iterator[Row]:
     from torch.profiler import ProfilerActivity, profile
 
     for kind in ("graphs", "eager"):
-        steps = _steps(_without_graphs(measurement.trainer("bfloat16", 32, 80), kind == "eager"))
-        list(islice(steps, 60))
+        warm_up = WARM_UP * measurement.sizes.steps
+        steps = _steps(_without_graphs(measurement.trainer("bfloat16", 32, warm_up + 6), kind == "eager"))
+        list(islice(steps, warm_up))
         measurement.wait()
         with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled:
             list(islice(steps, 5))
@@ -237,7 +240,7 @@ def measure_steps(measurement: Measurement) -> Iterator[Row]:
         ("float32", few, "graphs"),
     ):
         steps = measurement.sizes.steps
-        warm_up = steps if posts == few else steps // 2  # in which graphs are captured
+        warm_up = WARM_UP * steps
         training = _without_graphs(measurement.trainer(dtype, posts, warm_up + steps), kind == "eager")
         tokens, rate, milliseconds = _pace(measurement, training, warm_up)
         flops = tokens * training_flops(training.backbone.config) * rate
@@ -247,7 +250,7 @@ def measure_steps(measurement: Measurement) -> Iterator[Row]:
         threshold = Threshold(20.0) if has_bar else None
         notes = {"milliseconds": milliseconds}
         yield Comparison("card", name, "posts/s", Sample("weibo-tui", (rate,)), plain, threshold, notes)
-        yield f"  median step {milliseconds:.2f} ms"
+        yield f"  median step {milliseconds:.2f} ms, {_graphs(training)}"
         if dtype == "bfloat16":
             limit = 0.6 if posts == many else None  # this bar or the one above
             yield row(f"share of the product's FLOP/s, {posts} posts a step", "", flops / measurement.peak_flops, limit)
@@ -412,6 +415,13 @@ def _steps(training: AdapterTrainer | Pretrainer) -> Iterator[StepDone]:
     return (event for event in training.events() if isinstance(event, StepDone))
 
 
+def _graphs(training: AdapterTrainer) -> str:
+    """Tell how many graphs a training uses, or why it uses none."""
+    if training._graphed is None:
+        return "no graphs"
+    return f"{training._graphed.num_graphs} graphs {training._graphed.failure}"
+
+
 def _pace(measurement: Measurement, training: AdapterTrainer, warm_up: int) -> tuple[float, float, float]:
     """Return the tokens of a post, posts a second and the median milliseconds of a step, after some steps."""
     steps = _steps(training)
@@ -422,7 +432,7 @@ def _pace(measurement: Measurement, training: AdapterTrainer, warm_up: int) -> t
         posts, tokens = posts + step.posts, tokens + step.tokens
         seconds.append(step.seconds)
         if len(seconds) + warm_up == training.steps:
-            break
+            break  # before the validation, and while the graphs are there
     measurement.wait()
     return tokens / posts, posts / (time.perf_counter() - began), statistics.median(seconds) * 1e3
 

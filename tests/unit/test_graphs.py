@@ -94,8 +94,10 @@ def test_failed_capture_switches_graphs_off() -> None:
             assert graphed.backward(torch.ones(rows, 1)) == rows
             assert weight.grad is not None
             assert weight.grad.item() == 2 * rows
-    assert captures.tried == 2  # the first graph is no longer used either
-    assert captures.graphs[0].replays == 1
+    assert captures.tried == 2
+    assert captures.graphs[0].replays == 1  # the first graph is no longer used either
+    assert graphed.num_graphs == 0
+    assert "not permitted" in graphed.failure
 
 
 @pytest.mark.parametrize("failing", [10**9, 3])

@@ -48,6 +48,13 @@ class GraphedBackward:
         self._passes: Counter[tuple[torch.Size, ...]] = Counter()
         self._graphs: dict[tuple[torch.Size, ...], Graph] = {}
         self._is_on = True
+        self.failure = ""
+        """Message of the capture that failed, after which no graph is used."""
+
+    @property
+    def num_graphs(self) -> int:
+        """Number of graphs in use."""
+        return len(self._graphs)
 
     def backward(self, *inputs: Tensor) -> Tensor:
         """Set the gradients of the parameters, and return the loss.
@@ -78,6 +85,7 @@ class GraphedBackward:
                 self._graphs[shapes] = self._capture(self._loss_function, self._parameters, inputs)
             except Exception as error:  # of a driver, of a library that cannot be captured, or for lack of memory
                 self.disable()
+                self.failure = str(error) or type(error).__name__
                 free_memory(inputs[0].device, error)
         return self._graphs.get(shapes)
 
