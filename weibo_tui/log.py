@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
-from weibo_tui.errors import WeiboTuiError
+from weibo_tui.errors import WeiboTuiError, is_out_of_memory
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 
@@ -52,7 +52,7 @@ def user_message(error: Exception) -> str:
     """Return a sentence for the user about any error. The trace of an unexpected one goes to the log."""
     if isinstance(error, WeiboTuiError):
         return str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # of torch
+    if is_out_of_memory(error):
         return _("Out of memory. Try a smaller base or file.")
     if log_exception(error):
         message = _("Unexpected error ({kind}). Its traceback is in {path}. Please report it.")

@@ -3,6 +3,7 @@
 The suites are train, predict, start, ui, typing, history, int8, explain, scale, ray and torchrun (default: all, an hour
 and a half). What is compared runs in processes of its own, in turn, round after round, so that memory and warm caches
 are not shared.
+`card` is a program of its own, for a machine with a CUDA device: `python tests/benchmarks card [--rehearsal]`.
 `--target NAME ARGUMENTS` is how one of these processes is started: it prints its figures as a JSON object, the last
 line of stdout.
 """
@@ -40,6 +41,8 @@ TARGETS = {
 
 def main() -> None:
     sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]  # `benchmarks` and `weibo_tui`
+    if sys.argv[1:2] == ["card"]:
+        sys.exit(import_module("benchmarks.card").main(sys.argv[2:]))
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description="Compare with other programs.")
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)} (default: all)")
     parser.add_argument("--base", default="", help="base model (default: 12 blocks of width 768, random weights)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from benchmarks import cluster, ray_labeling, scale, suites, torchrun
+from benchmarks import card, cluster, ray_labeling, scale, suites, torchrun
 from benchmarks.posts import FORMATS
 from benchmarks.runner import BenchmarkOptions, Comparison
 
@@ -82,3 +82,13 @@ def test_ray_suite_compares_results_and_memory() -> None:
     memory = [row for row in rows if "peak memory" in row.name]
     assert len(memory) == 2 + 2 * len(ray_labeling.PROCESSES)
     assert all(row.ours.median > 0 for row in memory)
+
+
+def test_card_rehearsal_measures_each_row(home: Path) -> None:
+    rows = list(card.measure_card("cpu", card.REHEARSAL))
+    assert [row for row in rows if isinstance(row, str) and row.startswith("FAILED")] == []
+    measured = [row for row in rows if isinstance(row, Comparison)]
+    assert {"all of this", "training on 120 rows, 2 epochs, with everything"} <= {row.name for row in measured}
+    assert all(row.ours.median >= 0 for row in measured)
+    assert sum(row.threshold is not None for row in measured) >= 6
+    assert not list(home.iterdir())

@@ -15,11 +15,14 @@ from engine_helpers import all_logits
 from models import HYPER
 from torch import Tensor
 
-from weibo_tui.engine.events import BatchHalved
+from weibo_tui.engine.events import BatchHalved, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.oom import map_with_oom_retry
+from weibo_tui.engine.prediction import Classifier
 from weibo_tui.engine.training import AdapterTrainer
-from weibo_tui.errors import WeiboTuiError
+from weibo_tui.errors import WeiboTuiError, is_out_of_memory
+from weibo_tui.log import user_message
+from weibo_tui.text.cleaning import PREPROCESSING
 
 POSTS = made_up.posts(60, seed=5)
 
@@ -45,6 +48,33 @@ def memory_for(backbone: GPT2, tokens: int, error: type[Exception] = torch.OutOf
 def training_on(backbone: GPT2) -> AdapterTrainer:
     hyper = replace(HYPER, epochs=1, dropout=0.0, emoticon_dropout=0.0)
     return models.trainer(backbone, hyper, models.examples(POSTS), models.examples(POSTS[:20]), micro_tokens=10_000)
+
+
+# Each from a report of a user of torch.
+MESSAGES = [
+    "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes",
+    "could not create a memory object",
+    "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
+    "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    "MPS backend out of memory (MPS allocated: 17.89 GB, other allocations: 176.29 MB, max allowed: 18.13 GB)",
+    "Invalid buffer size: 24.21 GB",
+    "Failed to allocate private MTLBuffer for size 1048576",
+    "Insufficient Memory (00000008:kIOGPUCommandBufferCallbackErrorOutOfMemory)",
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_out_of_memory_is_recognized_by_its_message(message: str) -> None:
+    assert is_out_of_memory(RuntimeError(message))
+    assert not is_out_of_memory(ValueError(message))
+    assert user_message(RuntimeError(message)) == "Out of memory. Try a smaller base or file."
+
+
+def test_other_cuda_errors_are_not_out_of_memory() -> None:
+    for message in ("CUDA error: no kernel image is available for execution on the device", "CUBLAS_STATUS_EXECUTION"):
+        assert not is_out_of_memory(RuntimeError(message))
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
@@ -96,3 +126,43 @@ def test_predictions_out_of_memory_are_the_same() -> None:
     with memory_for(backbone, int(encoded.lengths.max())) as successful:
         assert np.allclose(all_logits(backbone, adapter, encoded, compute), expected, rtol=0, atol=1e-9)
     assert sum(successful) == encoded.lengths.sum()
+
+
+def test_classifier_remembers_smaller_micro_batches() -> None:
+    backbone = models.backbone_of(models.reference(), torch.float64)
+    classifier = Classifier(
+        backbone,
+        models.adapter_for(backbone.config).double(),
+        models.tokenizer(),
+        models.compute(torch.float64, micro_tokens=10_000),
+        max_length=32,
+        preprocessing=PREPROCESSING,
+    )
+    texts = [text for text, _label in POSTS]
+    expected = classifier.predict(texts)
+    with memory_for(backbone, 200) as successful:
+        assert classifier.predict(texts) == expected
+        assert classifier.compute.micro_tokens < 10_000
+        size, passes = classifier.compute.micro_tokens, len(successful)
+        assert classifier.predict(texts) == expected
+    assert classifier.compute.micro_tokens == size
+    assert len(successful) == 2 * passes  # the second time, no pass fails and none is smaller
+
+
+def test_resume_after_out_of_memory_gives_same_weights() -> None:
+    """With dropout, whose masks depend on the micro-batches."""
+    hyper = replace(HYPER, epochs=1, dropout=0.3, emoticon_dropout=0.0)
+
+    def trainer() -> AdapterTrainer:
+        backbone = models.backbone_of(models.reference(), torch.float32)
+        return models.trainer(backbone, hyper, models.examples(POSTS), models.examples(POSTS[:20]), micro_tokens=10_000)
+
+    undisturbed, resumed, snapshots = trainer(), trainer(), []
+    with memory_for(undisturbed.backbone, 120):
+        for event in undisturbed.events():
+            if isinstance(event, StepDone):
+                snapshots.append(undisturbed.snapshot())
+    assert undisturbed.compute.micro_tokens < 10_000
+    resumed.restore(snapshots[1])
+    list(resumed.events())
+    assert models.same_bits(resumed.adapter.state_dict(), undisturbed.adapter.state_dict())

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import made_up
 import models
@@ -17,7 +18,7 @@ from engine_helpers import rows_of
 from models import steps_of
 
 from weibo_tui.engine.config import GPT2Config
-from weibo_tui.engine.events import Evaluated, StepDone
+from weibo_tui.engine.events import BatchHalved, Evaluated, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import PretrainingHyperparameters
 from weibo_tui.engine.packing import Windows, drop_tokens, pack
@@ -259,3 +260,42 @@ def test_nan_loss_ends_pretraining() -> None:
     with pytest.raises(WeiboTuiError, match=r"Loss became NaN at step 1\. .*--learning-rate below"):
         list(pretraining.events())
     assert pretraining.state.step == 0
+
+
+def test_pretraining_out_of_memory_computes_steps_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = steps_of(make().events())
+    pretraining = make()
+    successful = forbid_more_windows(pretraining, 3, monkeypatch)
+    events = list(pretraining.events())
+    halvings = [event for event in events if isinstance(event, BatchHalved)]
+    assert [(event.step, event.tokens) for event in halvings] == [(1, 4 * 16), (1, 2 * 16)]
+    steps = steps_of(iter(events))
+    assert [(step.posts, step.tokens) for step in steps] == [(step.posts, step.tokens) for step in expected]
+    assert [step.loss for step in steps] == pytest.approx([step.loss for step in expected], rel=1e-5)
+    assert max(successful) == 2  # in the validation too, which has three windows
+    resumed = make()
+    resumed.restore(pretraining.snapshot())
+    assert resumed.state.parts == 4
+
+
+def test_memory_too_small_for_one_window_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretraining = make()
+    forbid_more_windows(pretraining, 0, monkeypatch)
+    with pytest.raises(WeiboTuiError, match="Out of memory on cpu for one window of 16 tokens"):
+        list(pretraining.events())
+    assert pretraining.state.step == 0
+
+
+def forbid_more_windows(pretraining: Pretrainer, number: int, patch: pytest.MonkeyPatch) -> list[int]:
+    """Let the backbone run out of memory for more windows than `number`; return those of successful passes."""
+    hidden_states = pretraining.backbone.hidden_states
+    successful: list[int] = []
+
+    def limited(ids: torch.Tensor, *others: Any) -> torch.Tensor:
+        if len(ids) > number:
+            raise torch.OutOfMemoryError
+        successful.append(len(ids))
+        return hidden_states(ids, *others)
+
+    patch.setattr(pretraining.backbone, "hidden_states", limited)
+    return successful

@@ -12,6 +12,7 @@ from typing import Any
 import models
 import pytest
 from commands import Command
+from torch import Tensor
 
 from weibo_tui.engine.events import BatchHalved, RunFinished
 from weibo_tui.engine.training import AdapterTrainer
@@ -26,9 +27,9 @@ GRADIENT = AdapterTrainer._backward
 def test_nan_loss_fails_run_and_keeps_last_checkpoint(
     wb: Workbench, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gradient(trainer: AdapterTrainer, *arguments: Any) -> Generator[Any, None, float]:
+    def gradient(trainer: AdapterTrainer, *arguments: Any) -> Generator[Any, None, Tensor]:
         loss = yield from GRADIENT(trainer, *arguments)
-        return math.nan if trainer.state.step + 1 == 4 else loss
+        return loss * math.nan if trainer.state.step + 1 == 4 else loss
 
     posts = models.training_plan(tmp_path).data[0]
     with monkeypatch.context() as patch:
@@ -57,7 +58,7 @@ def test_lack_of_memory_is_reported_and_recorded(
 ) -> None:
     sizes: list[int] = []
 
-    def gradient(trainer: AdapterTrainer, *arguments: Any) -> Generator[Any, None, float]:
+    def gradient(trainer: AdapterTrainer, *arguments: Any) -> Generator[Any, None, Tensor]:
         if trainer.state.step == 3 and not sizes:
             sizes.append(trainer.compute.micro_tokens)
             raise MemoryError

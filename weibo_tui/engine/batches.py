@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from weibo_tui.engine.attention import LENGTH_STEP
+from weibo_tui.engine.device import to_device
 from weibo_tui.engine.tokenizer import EncodedPosts
 
 Indices = NDArray[np.int64]
@@ -45,9 +47,11 @@ def micro_batches(indices: Indices, lengths: NDArray[np.int64], tokens: int) -> 
 
 
 def pad(encoded: EncodedPosts, indices: Indices, padding: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return token ids (batch, length), right-padded, and lengths (batch,), both int64 on `device`."""
+    """Return token ids (batch, length), right-padded, and lengths (batch,), both int64 on `device`.
+
+    The length is rounded up to a multiple of LENGTH_STEP, so that few shapes exist."""
     lengths = encoded.lengths_of(indices)
-    ids = np.full((len(indices), lengths.max()), padding, np.int64)
+    ids = np.full((len(indices), -(-lengths.max() // LENGTH_STEP) * LENGTH_STEP), padding, np.int64)
     for row, index in enumerate(indices):
         ids[row, : lengths[row]] = encoded.ids[encoded.starts[index] : encoded.starts[index + 1]]
-    return torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device)
+    return to_device(ids, device), to_device(lengths, device)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from weibo_tui.engine import int8_layers
 from weibo_tui.errors import UserInputError
@@ -17,6 +21,12 @@ DEFAULT_THREADS = torch.get_num_threads()
 """The number of CPU threads that torch chooses itself."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64, "int8": torch.int8}
+
+# Tokens in a micro-batch. A CPU computes fastest what fits its caches. A card needs some thousands for all its cores,
+# and more gain nothing. What a training keeps of each token, 480 kB on 12 blocks of width 768 in float32, may fill half
+# of a small card.
+CPU_MICRO_TOKENS, MPS_MICRO_TOKENS, CUDA_MICRO_TOKENS = 768, 4_096, 16_384
+TRAINING_BYTES_PER_TOKEN = 480_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +44,9 @@ class Compute:
     def choose(cls, device: str = "auto", dtype: str = "auto", threads: int = 0) -> Compute:
         """Return the compute that settings name, and use its threads from now on.
 
-        `auto` is CUDA, MPS or the CPU, whichever exists first, and bf16 where the hardware supports it. `threads` = 0
-        is torch's own number. Raises UserInputError for a device or dtype that does not exist."""
-        available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-        if device != "auto" and not available.get(device):
-            raise UserInputError(
-                _("Device not found: {device}. This machine has {there}.").format(
-                    device=device, there=join_list(name for name in available if available[name])
-                )
-            )
-        selected = torch.device(device if device != "auto" else next(name for name in available if available[name]))
+        `auto` is CUDA, MPS or the CPU, whichever works first, and bf16 where the hardware supports it. `threads` = 0 is
+        torch's own number. Raises UserInputError for a device or dtype that does not exist."""
+        selected = _select_device(device)
         if dtype != "auto" and dtype not in DTYPES:
             raise UserInputError(
                 _("Unknown dtype: {dtype}. Write auto, float32, bfloat16 or int8.").format(dtype=dtype)
@@ -51,16 +54,20 @@ class Compute:
         if dtype == "int8":
             _check_int8(selected)
         native = torch.bfloat16 if native_bfloat16(selected) else torch.float32
-        micro_tokens = 65_536 if selected.type == "cuda" else 768
-        compute = cls(selected, DTYPES.get(dtype, native), micro_tokens, threads or DEFAULT_THREADS)
-        compute.use_threads()  # loading a model computes too
+        compute = cls(selected, DTYPES.get(dtype, native), _micro_tokens(selected), threads or DEFAULT_THREADS)
+        compute.activate()  # loading a model computes too
         return compute
 
-    def use_threads(self) -> None:
-        """Let torch use `threads` CPU threads from now on.
+    def activate(self) -> None:
+        """Let torch use `threads` CPU threads, and on a card the kernels that suit short posts, from now on.
 
-        The number is global in torch, so jobs that alternate set theirs before each step."""
+        Both are global in torch, so jobs that alternate set theirs before each step."""
         torch.set_num_threads(self.threads)
+        if self.device.type == "cuda":
+            # cuDNN makes a plan on the CPU for each new shape of a batch, which takes longer than its attention.
+            torch.backends.cuda.enable_cudnn_sdp(False)
+            # TF32 has more digits than bf16, and is several times as fast as float32, which adapters always have.
+            torch.backends.cuda.matmul.allow_tf32 = self.dtype == torch.bfloat16
 
     def for_predictions(self) -> Compute:
         """Return the same with larger micro-batches, because a prediction keeps no activations for gradients.
@@ -95,6 +102,57 @@ def _check_int8(device: torch.device) -> None:
         )
 
 
+def _select_device(name: str) -> torch.device:
+    """Return the device `name`, or the first that works for `auto`. Raises UserInputError where it does not work."""
+    available = [kind for kind in ("cuda", "mps", "cpu") if _is_available(kind)] if name != "cpu" else ["cpu"]
+    if name == "auto":
+        return torch.device(next(kind for kind in available if kind != "cuda" or not _cuda_problem()))
+    if name not in available:
+        message = _("Device not found: {device}. This machine has {there}.")
+        raise UserInputError(message.format(device=name, there=join_list(available)))
+    if name == "cuda" and (problem := _cuda_problem()):
+        message = _("PyTorch cannot compute on {device} ({reason}). Choose cpu, or install a PyTorch for this card.")
+        raise UserInputError(message.format(device=name, reason=problem))
+    return torch.device(name)
+
+
+def _is_available(kind: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about drivers and cards; what matters is whether the card computes
+        if kind == "cuda":
+            return torch.cuda.is_available()
+    return kind == "cpu" or torch.backends.mps.is_available()
+
+
+def _cuda_problem() -> str:
+    """Return why a small tensor cannot be made and added on the card, or an empty text.
+
+    A card for which this torch has no kernels is available too, but fails in every computation."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one = torch.ones(1, device="cuda")
+            return "" if (one + one).item() == 2 else "1 + 1"
+    except RuntimeError as error:
+        return str(error).partition("\n")[0]
+
+
+def _micro_tokens(device: torch.device) -> int:
+    """Return the number of tokens in a micro-batch on the device."""
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        return min(CUDA_MICRO_TOKENS, total // 2 // TRAINING_BYTES_PER_TOKEN)
+    return MPS_MICRO_TOKENS if device.type == "mps" else CPU_MICRO_TOKENS
+
+
+def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
+    """Copy an array to the device. On a card, this waits for nothing that is still being computed."""
+    tensor = torch.from_numpy(array)
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def native_bfloat16(device: torch.device) -> bool:
     """Return whether the hardware has bf16 matrix products: CUDA from 8.0 on, AVX512-BF16 or AMX on CPUs."""
     if device.type == "cuda":
@@ -106,9 +164,13 @@ def native_bfloat16(device: torch.device) -> bool:
 
 
 def memory(device: torch.device) -> int:
-    """Return the peak memory in bytes, of the GPU if it is used, otherwise of the process."""
+    """Return the peak memory in bytes since `reset_peak_memory`, of the GPU if it is used, otherwise of the process.
+
+    MPS has no peak. There it is the memory that torch holds, which it seldom gives back."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()
     if sys.platform != "win32":
         with suppress(ImportError):
             import resource
@@ -119,3 +181,9 @@ def memory(device: torch.device) -> int:
 
     usage = psutil.Process().memory_info()
     return int(getattr(usage, "peak_wset", usage.rss))
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Forget the peak of earlier work on the card, which counts for the whole process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)

@@ -174,7 +174,8 @@ class GPT2(nn.Module):
     def forward(self, ids: Tensor, lengths: Tensor, adapter: AdapterProtocol | None = None) -> Tensor:
         """Map right-padded token ids (batch, length) and lengths (batch,) to the final state at each post's last token,
         (batch, width)."""
-        layout = PackedLayout.ragged(lengths)
+        ids = ids[:, : self.config.positions]  # the rest, if any, is padding
+        layout = PackedLayout.for_posts(ids, lengths)
         return self._last_states(self.embed(ids, layout), layout, 0, adapter)
 
     def forward_lower(self, ids: Tensor, lengths: Tensor, block: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,20 +14,10 @@ from numpy.typing import NDArray
 
 from weibo_tui.engine.batches import Indices, micro_batches
 from weibo_tui.engine.device import Compute
-from weibo_tui.errors import WeiboTuiError
+from weibo_tui.errors import WeiboTuiError, is_out_of_memory
 from weibo_tui.locale import gettext as _
 
-# Messages of torch and oneDNN on CPUs, where no exception type exists.
-_CPU_MESSAGES = re.compile(r"can't allocate memory|not enough memory|could not create a memory", re.IGNORECASE)
-
 T = TypeVar("T")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether the device or the machine ran out of memory."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and _CPU_MESSAGES.search(str(error)) is not None
 
 
 def halve_micro_batch(compute: Compute, lengths: NDArray[np.int64], error: BaseException) -> Compute:
@@ -43,23 +33,38 @@ def halve_micro_batch(compute: Compute, lengths: NDArray[np.int64], error: BaseE
                 "it, or choose a smaller base."
             ).format(device=compute.device, tokens=int(lengths.max()))
         ) from error
+    free_memory(compute.device, error)
     return replace(compute, micro_tokens=max(1, min(compute.micro_tokens, int(lengths.sum())) // 2))
 
 
+def free_memory(device: torch.device, error: BaseException) -> None:
+    """Free what the functions that raised `error` hold, and give back what torch keeps of a card's memory.
+
+    Libraries such as cuBLAS take memory from the card, not from torch."""
+    traceback.clear_frames(error.__traceback__)
+    if device.type in ("cuda", "mps"):
+        getattr(torch, device.type).empty_cache()
+
+
 def map_with_oom_retry(
-    indices: Indices, lengths: NDArray[np.int64], compute: Compute, function: Callable[[Indices], T]
+    indices: Indices,
+    lengths: NDArray[np.int64],
+    compute: Compute,
+    function: Callable[[Indices], T],
+    on_halved: Callable[[Compute], None] = lambda _compute: None,
 ) -> Iterator[tuple[Indices, T]]:
     """Yield each micro-batch of `indices` with its result of `function`, the longest posts first.
 
-    Where memory is too small, the rest is done in smaller micro-batches."""
+    Where memory is too small, the rest is done in smaller micro-batches, and `on_halved` gets the compute that fits."""
     waiting = deque(micro_batches(indices, lengths, compute.micro_tokens))
     while waiting:
         batch = waiting[0]
-        compute.use_threads()
+        compute.activate()
         try:
             result = function(batch)
         except (RuntimeError, MemoryError) as error:
             compute = halve_micro_batch(compute, lengths[batch], error)
+            on_halved(compute)
             waiting = deque(micro_batches(np.concatenate(list(waiting)), lengths, compute.micro_tokens))
         else:
             waiting.popleft()

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from weibo_tui.engine.device import to_device
 from weibo_tui.engine.tokenizer import EncodedPosts
 
 Ids = NDArray[np.int64]
@@ -41,7 +42,7 @@ class Windows:
 
     def attn_mask(self, device: torch.device) -> Tensor:
         """Return the causal mask within each post, bool (windows, 1, context, context)."""
-        posts = torch.from_numpy(self.posts[:, :-1]).to(device)
+        posts = to_device(self.posts[:, :-1], device)
         return (posts[:, None, :, None] == posts[:, None, None, :]).tril()
 
 

@@ -23,8 +23,8 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 from torch import distributed as dist
-from torch import nn
 from torch.distributed.rendezvous import rendezvous
 
 from weibo_tui.engine.batches import Indices
@@ -93,7 +93,7 @@ class Processes:
             torch.cuda.set_device(device)
         share = max(1, usable_cores() // neighbors)
         placed = replace(compute, device=device, threads=min(threads or share, share))
-        placed.use_threads()
+        placed.activate()
         return placed
 
     def place_alone(self, compute: Compute, threads: int) -> Compute:
@@ -107,21 +107,20 @@ class Processes:
         owned: Indices = indices[indices % number % self.size == self.rank]
         return owned
 
-    def sum_gradients(self, module: nn.Module, *values: float) -> tuple[float, ...]:
-        """Replace the gradients of `module` by their sums over all processes, and return the sums of `values`.
+    def sum_gradients(self, module: nn.Module, values: Tensor) -> Tensor:
+        """Replace the gradients of `module` by their sums over all processes, and return the sums of `values`, (n,).
 
         A process without a share of the step has no gradients, which count as zero."""
         if self.size == 1:
             return values
         parameters = list(module.parameters())
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        own = torch.tensor(values, dtype=gradients[0].dtype, device=gradients[0].device)
-        flat = torch.cat([*(gradient.reshape(-1) for gradient in gradients), own])
+        flat = torch.cat([*(gradient.reshape(-1) for gradient in gradients), values.to(gradients[0])])
         self._finish(dist.all_reduce(flat, async_op=True))
-        *sums, sums_of_values = flat.split([*(p.numel() for p in parameters), len(values)])
-        for parameter, total in zip(parameters, sums, strict=True):
+        sums: list[Tensor] = list(flat.split([*(p.numel() for p in parameters), len(values)]))
+        for parameter, total in zip(parameters, sums[:-1], strict=True):
             parameter.grad = total.view_as(parameter)
-        return tuple(sums_of_values.tolist())
+        return sums[-1]
 
     def sum(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum of the arrays of all processes, which have the same shape."""

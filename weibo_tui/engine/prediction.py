@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,10 +90,11 @@ def predict_logits(
     compute: Compute,
     indices: Indices | None = None,
     cache: ActivationCache | None = None,
+    on_halved: Callable[[Compute], None] = lambda _compute: None,
 ) -> Iterator[tuple[Indices, Floats]]:
     """Yield the indices and the float64 logits (posts, labels) of each micro-batch, the longest posts first.
 
-    Validation, test and use all go through this function."""
+    Validation, test and use all go through this function. `on_halved` is that of `map_with_oom_retry`."""
 
     def batch_logits(batch: Indices) -> Floats:
         with torch.inference_mode():
@@ -106,7 +107,7 @@ def predict_logits(
     adapter.eval()
     packed = adapter.for_inference(compute)
     try:
-        yield from map_with_oom_retry(indices, posts.lengths, compute, batch_logits)
+        yield from map_with_oom_retry(indices, posts.lengths, compute, batch_logits, on_halved)
     finally:
         adapter.train(was_training)
 
@@ -147,7 +148,9 @@ class Classifier:
         if empty:
             yield [(index, EMPTY_POST) for index in empty]
         padding, readable = self.tokenizer.special_tokens.pad, np.flatnonzero(encoded.num_content_tokens)
-        for batch, logits in predict_logits(self.backbone, self.adapter, encoded, padding, self.compute, readable):
+        for batch, logits in predict_logits(
+            self.backbone, self.adapter, encoded, padding, self.compute, readable, on_halved=self._keep_compute
+        ):
             finite = np.asarray(np.isfinite(logits).all(axis=1))
             probabilities = softmax(np.where(finite[:, None], logits, 0.0), self.temperature)
             yield [
@@ -165,6 +168,10 @@ class Classifier:
                 for text, row, is_finite in zip(batch, probabilities, finite, strict=True)
                 for index in by_text[texts[text]]
             ]
+
+    def _keep_compute(self, compute: Compute) -> None:
+        """Use smaller micro-batches from now on, so that the next posts do not run out of memory again."""
+        self.compute = compute
 
     def predict(self, posts: Sequence[str]) -> list[Prediction | FailedPost]:
         """Return predictions in the order of the posts."""

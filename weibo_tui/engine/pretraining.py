@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from weibo_tui.engine.config import GPT2Config
-from weibo_tui.engine.device import Compute, memory
-from weibo_tui.engine.events import Evaluated, Event, StepDone
+from weibo_tui.engine.device import Compute, memory, reset_peak_memory
+from weibo_tui.engine.events import BatchHalved, Evaluated, Event, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import PretrainingHyperparameters
+from weibo_tui.engine.oom import free_memory
 from weibo_tui.engine.packing import Windows, drop_tokens, pack
 from weibo_tui.engine.parallel import ALONE, Processes
 from weibo_tui.engine.pretraining_loss import PretrainingLoss
 from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.engine.training import Snapshot, load_optimizer_tensors, optimizer_tensors
-from weibo_tui.errors import WeiboTuiError
+from weibo_tui.errors import WeiboTuiError, is_out_of_memory
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 
@@ -34,7 +35,9 @@ PACK_SIZE = 8_192
 
 @dataclass(slots=True)
 class PretrainerState:
-    """Progress: `step` optimizer steps, `taken` of them from pack `pack` of epoch `epoch`; seconds of computing."""
+    """Progress: `step` optimizer steps, `taken` of them from pack `pack` of epoch `epoch`; seconds of computing.
+
+    The windows of a step are computed in `parts`, of which a lack of memory makes more."""
 
     epoch: int = 1
     pack: int = 0
@@ -43,6 +46,7 @@ class PretrainerState:
     tokens: int = 0
     seconds: float = 0.0
     loss: float = 0.0
+    parts: int = 1
 
 
 def initialize_backbone(config: GPT2Config, seed: int) -> GPT2:
@@ -103,6 +107,7 @@ class Pretrainer:
 
     def events(self) -> Generator[Event, None, None]:
         """Train from the current state to the limit, then evaluate on the validation posts."""
+        reset_peak_memory(self.compute.device)
         if self.processes.size > 1:
             self.restore(self.processes.broadcast(self.snapshot()))
         while self.progress < 1:
@@ -146,22 +151,27 @@ class Pretrainer:
         windows = pack(drop_tokens(posts, self.emoticon_mask, hidden), self.hyper.context)
         windows = windows.take(random.permutation(len(windows)))
         for start in range(self.state.taken * size, len(windows) - size + 1, size):
-            yield self._step(posts, windows.take(slice(start, start + size)))
+            yield from self._step(posts, windows.take(slice(start, start + size)))
             if self.progress >= 1:
                 return
 
-    def _step(self, posts: EncodedPosts, windows: Windows) -> StepDone:
+    def _step(self, posts: EncodedPosts, windows: Windows) -> Iterator[Event]:
         started = time.perf_counter()
-        self.compute.use_threads()
+        self.compute.activate()
         rate = self._learning_rate()
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            optimizer.zero_grad(set_to_none=True)
-        random = np.random.default_rng([self.hyper.seed, self.state.step, 2])
-        own_loss = self._loss.backward(posts, windows, random, self.processes.share)
+        while True:
+            try:
+                own_loss = self._backward(posts, windows)
+                break
+            except (RuntimeError, MemoryError) as error:
+                self._make_more_parts(len(windows), error)
+            yield BatchHalved(self.state.step + 1, len(windows) * self.hyper.context // self.state.parts)
         own_seconds = self._uncounted_seconds + time.perf_counter() - started if self.processes.rank == 0 else 0.0
-        loss, counted_seconds = self.processes.sum_gradients(self.backbone, own_loss, own_seconds)
+        own_figures = torch.tensor([own_loss, own_seconds], dtype=torch.float64)
+        loss, counted_seconds = self.processes.sum_gradients(self.backbone, own_figures).tolist()
         norm = float(nn.utils.clip_grad_norm_(self.backbone.parameters(), self.hyper.clip))
         if not np.isfinite(norm) or not np.isfinite(loss):
             raise WeiboTuiError(
@@ -179,7 +189,7 @@ class Pretrainer:
         # All processes stop after the same step, so that the time is rank 0's, as the others know it.
         state.seconds += counted_seconds
         self._uncounted_seconds += seconds - counted_seconds
-        return StepDone(
+        yield StepDone(
             step=state.step,
             steps=self.steps,
             epoch=state.epoch,
@@ -191,6 +201,33 @@ class Pretrainer:
             seconds=seconds,
             memory=memory(self.compute.device),
         )
+
+    def _backward(self, posts: EncodedPosts, windows: Windows) -> float:
+        """Compute the gradient of this process's share of the windows, and return their part of the step's loss."""
+        for optimizer in self._optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss, first, size = 0.0, self.processes.rank, self.processes.size
+        for part in range(self.state.parts):
+            # All parts and processes draw the same negatives.
+            random = np.random.default_rng([self.hyper.seed, self.state.step, 2])
+            share = slice(first + part * size, None, size * self.state.parts)
+            loss += self._loss.backward(posts, windows, random, share)
+        return loss
+
+    def _make_more_parts(self, windows: int, error: BaseException) -> None:
+        """Halve the size of the parts of a step of `windows`, which raised `error`.
+
+        Raises `error` if it is of another kind, and WeiboTuiError if a part was a single window."""
+        if not is_out_of_memory(error):
+            raise error
+        if self.state.parts * self.processes.size >= windows:
+            message = _(
+                "Out of memory on {device} for one window of {tokens} tokens. Close other programs that use it, or "
+                "choose a smaller base or --context."
+            )
+            raise WeiboTuiError(message.format(device=self.compute.device, tokens=self.hyper.context)) from error
+        free_memory(self.compute.device, error)
+        self.state.parts *= 2
 
     def _learning_rate(self) -> float:
         """Return the rate of a linear warm-up followed by a cosine decay to a tenth."""
@@ -207,13 +244,26 @@ class Pretrainer:
         own_total, own_tokens = 0.0, 0
         size = self.hyper.batch_size
         for start in range(0, len(windows), size):
-            self.compute.use_threads()
-            loss, count = self._loss.measure(windows.take(slice(start, start + size)))
+            self.compute.activate()
+            loss, count = self._measure(windows.take(slice(start, start + size)))
             own_total, own_tokens = own_total + loss * count, own_tokens + count
             yield Progress("validation", min(start + size, len(windows)), len(windows))
         total, tokens = self.processes.sum(np.array([own_total, own_tokens])).tolist()
         self.state.loss = total / tokens if tokens else float("nan")
         yield Evaluated(self.state.epoch, self.state.step, "validation", self.state.loss, None, None, best=tokens > 0)
+
+    def _measure(self, windows: Windows) -> tuple[float, int]:
+        """Return the loss on windows and the number of tokens. Where memory is too small, do one half at a time."""
+        try:
+            return self._loss.measure(windows)
+        except (RuntimeError, MemoryError) as error:
+            if len(windows) == 1 or not is_out_of_memory(error):
+                raise
+            free_memory(self.compute.device, error)
+        middle = len(windows) // 2
+        halves = [self._measure(windows.take(half)) for half in (slice(middle), slice(middle, None))]
+        tokens = sum(count for _loss, count in halves)
+        return sum(loss * count for loss, count in halves) / max(tokens, 1), tokens
 
 
 def _optimizers(backbone: GPT2, hyper: PretrainingHyperparameters) -> tuple[torch.optim.Optimizer, ...]:
@@ -227,5 +277,11 @@ def _optimizers(backbone: GPT2, hyper: PretrainingHyperparameters) -> tuple[torc
         torch.optim.Muon(
             matrices, lr=hyper.learning_rate, weight_decay=hyper.weight_decay, adjust_lr_fn="match_rms_adamw"
         ),
-        torch.optim.AdamW(others, lr=hyper.learning_rate, betas=(0.9, 0.95), weight_decay=0.0),
+        torch.optim.AdamW(
+            others,
+            lr=hyper.learning_rate,
+            betas=(0.9, 0.95),
+            weight_decay=0.0,
+            fused=backbone.device.type == "cuda",
+        ),
     )

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from weibo_tui.engine.device import Compute
+from weibo_tui.engine.device import Compute, to_device
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.packing import Windows
 from weibo_tui.engine.tokenizer import EncodedPosts
@@ -91,11 +91,11 @@ class PretrainingLoss:
         inputs = [states, self.backbone.wte(self._tensor(sampled))]
         # The gradient is first computed up to here, so that each chunk of logits is freed before the next.
         leaf, embedding = (tensor.detach().requires_grad_() for tensor in inputs)
-        loss = 0.0
+        losses = []
         targets = np.where(own.same_post, sampled_index[own.next_ids], NO_TARGET)
         for chunk_loss in self._chunk_losses(leaf, targets, embedding, correction, step.tokens):
             chunk_loss.backward()
-            loss += chunk_loss.item()
+            losses.append(chunk_loss.detach())
         if len(own.suffixes) and self.recall:
             suffix_states = leaf[self._tensor(np.resize(own.suffixes, _round_up(len(own.suffixes))))]
             with self._autocast():
@@ -104,6 +104,7 @@ class PretrainingLoss:
             log_p = log_p[self._tensor(own.bag_rows), self._tensor(sampled_index[own.bag_ids])]
             (-self.recall * (log_p * self._tensor(own.bag_shares)).sum() / len(step.suffixes)).backward()
         torch.autograd.backward(inputs, [leaf.grad, embedding.grad])
+        loss: float = sum(torch.stack(losses).tolist())  # together, because each transfer from a card waits
         return loss
 
     def measure(self, windows: Windows) -> tuple[float, int]:
@@ -174,7 +175,7 @@ class PretrainingLoss:
             yield F.cross_entropy(logits.float() + correction, target, ignore_index=NO_TARGET, reduction="sum") / count
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(array).to(self.compute.device)
+        return to_device(array, self.compute.device)
 
     def _autocast(self) -> AbstractContextManager[object]:
         low = self.compute.dtype == torch.bfloat16

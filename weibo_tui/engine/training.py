@@ -1,8 +1,9 @@
 """Training of an adapter on a frozen backbone, as a generator of events.
 
 The caller decides the pace: not iterating is a pause, and closing the generator stops. Between any two events,
-`snapshot()` is the state after the last optimizer step, from which `restore` continues exactly. Every random choice is
-a function of (seed, epoch) or (seed, step), so the state of random generators is not saved.
+`snapshot()` is the state after the last optimizer step, from which `restore` continues: exactly in float32 on a CPU,
+nearly on a card, whose attention sums gradients in no fixed order. Every random choice is a function of (seed, epoch)
+or (seed, step), so the state of random generators is not saved.
 
 Several processes can train together (see `parallel`). Each iterates a trainer of its own over the same events, and
 computes its share of the posts of every step and validation.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,12 @@ from torch import Tensor, nn
 
 from weibo_tui.engine.activation_cache import ActivationCache, ArrayAllocator
 from weibo_tui.engine.adapter import Adapter
-from weibo_tui.engine.batches import Indices, micro_batches, training_steps
+from weibo_tui.engine.batches import Indices, micro_batches, pad, training_steps
 from weibo_tui.engine.calibration import negative_log_likelihood
-from weibo_tui.engine.device import Compute, memory
+from weibo_tui.engine.device import Compute, memory, reset_peak_memory, to_device
 from weibo_tui.engine.events import BatchHalved, Evaluated, Event, ProbesPredicted, StepDone
 from weibo_tui.engine.gpt2 import GPT2
+from weibo_tui.engine.graphs import CudaCapture, GraphedBackward
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.oom import halve_micro_batch
 from weibo_tui.engine.parallel import ALONE, Processes
@@ -56,7 +58,7 @@ class TrainerState:
     """Progress of a training: `step` optimizer steps, `taken` of them in epoch `epoch` (from 1).
 
     `best_epoch` is that of the first validation with the highest macro F1. `stale` validations followed it, and the
-    last one was after step `validated`."""
+    last one was after step `validated`. `micro_tokens` is 0, or the size of micro-batches after a lack of memory."""
 
     epoch: int = 1
     taken: int = 0
@@ -66,6 +68,7 @@ class TrainerState:
     stale: int = 0
     validated: int = 0
     seconds: float = 0.0
+    micro_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +100,10 @@ def load_optimizer_tensors(
         kind, key, parameter_name = (*name.split(".", 2), "", "")[:3]
         if kind == "optimizer":
             parameter = parameters[parameter_name]
-            # torch keeps the step count of AdamW on the CPU.
-            device = "cpu" if key == "step" else parameter.device
-            owners[parameter].state[parameter][key] = tensor.clone().to(device)
+            owner = owners[parameter]
+            # torch keeps the step count of AdamW on the CPU, except for its fused kernel.
+            device = "cpu" if key == "step" and not owner.defaults["fused"] else parameter.device
+            owner.state[parameter][key] = tensor.clone().to(device)
 
 
 class AdapterTrainer:
@@ -139,9 +143,17 @@ class AdapterTrainer:
         self._caches: dict[str, ActivationCache] = {}
         self._best = _copies(adapter)
         self._weights = self._class_weights()
+        self._weights_on_device = self._weights.to(compute.device, adapter.head.weight.dtype)
+        on_card = compute.device.type == "cuda"
         self._optimizer = torch.optim.AdamW(
-            adapter.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay
+            adapter.parameters(),
+            lr=hyper.learning_rate,
+            weight_decay=hyper.weight_decay,
+            fused=on_card or None,  # False would choose the slowest of torch's other kernels
         )
+        self._graphed: GraphedBackward | None = None
+        if on_card and not hyper.dropout:
+            self._graphed = GraphedBackward(self._compute_loss, adapter.parameters(), CudaCapture())
 
     @property
     def steps_per_epoch(self) -> int:
@@ -155,6 +167,7 @@ class AdapterTrainer:
 
     def events(self) -> Generator[Event, None, None]:
         """Train from the current state to the end. Raises WeiboTuiError when the loss becomes NaN or infinite."""
+        reset_peak_memory(self.compute.device)
         if self.processes.size > 1:
             self.restore(self.processes.broadcast(self.snapshot()))
         yield from self._fill_caches()
@@ -179,6 +192,8 @@ class AdapterTrainer:
                     rate=self.hyper.learning_rate
                 )
             )
+        if self._graphed is not None:
+            self._graphed.disable()
         self.adapter.load_state_dict(self._best)
         self.adapter.eval()
 
@@ -205,6 +220,9 @@ class AdapterTrainer:
         self.adapter.load_state_dict(parts["adapter."])
         self._best = parts["best."]
         load_optimizer_tensors([self._optimizer], self.adapter, snapshot.tensors)
+        # With dropout, the masks depend on the micro-batches.
+        if 0 < self.state.micro_tokens < self.compute.micro_tokens:
+            self.compute = replace(self.compute, micro_tokens=self.state.micro_tokens)
 
     def _epoch_variants(self, epoch: int) -> Indices:
         """Return the variant of each post in an epoch; a random share is without emoticons."""
@@ -231,17 +249,19 @@ class AdapterTrainer:
         """Do an optimizer step on `posts`; `variants` and their `lengths` are of all posts."""
         started = time.perf_counter()
         own = self._own_share(posts)
-        total_weight = float(self._weights[self.train.labels[posts]].sum())
+        total_weight = self._weights[self.train.labels[posts]].sum()
         while True:
             try:
                 own_loss = yield from self._backward(own, variants, lengths, total_weight)
                 break
             except (RuntimeError, MemoryError) as error:
+                if self._graphed is not None:
+                    self._graphed.disable()
                 self.compute = halve_micro_batch(self.compute, lengths[own], error)
+            self.state.micro_tokens = self.compute.micro_tokens
             yield BatchHalved(self.state.step + 1, self.compute.micro_tokens)
-        (loss,) = self.processes.sum_gradients(self.adapter, own_loss)
         rate = self._learning_rate()
-        norm = self._update(loss, rate)
+        loss, norm = self._update(self.processes.sum_gradients(self.adapter, own_loss[None]), rate)
         self.state.step += 1
         self.state.taken += 1
         self.state.seconds += time.perf_counter() - started
@@ -263,41 +283,47 @@ class AdapterTrainer:
         return self.processes.owned(posts, len(self.train.encoded)) if self._caches else posts[self.processes.share]
 
     def _backward(
-        self, posts: Indices, variants: Indices, lengths: NDArray[np.int64], total_weight: float
-    ) -> Generator[Progress, None, float]:
-        """Compute the gradient of `posts` in micro-batches, and return their part of the step's loss.
+        self, posts: Indices, variants: Indices, lengths: NDArray[np.int64], total_weight: Tensor
+    ) -> Generator[Progress, None, Tensor]:
+        """Compute the gradient of `posts` in micro-batches, and return their part of the step's loss, a scalar.
 
         Dropout masks depend on the micro-batches and on the rank, so that no two processes use the same ones."""
-        labels = torch.from_numpy(self.train.labels)
         self._optimizer.zero_grad(set_to_none=True)
         self.adapter.seed_dropout(self.hyper.seed * 1_000_003 + self.state.step + (self.processes.rank << 32))
         batches = list(micro_batches(posts, lengths, self.compute.micro_tokens))
+        total_weight = to_device(total_weight.numpy(), self.compute.device)
         loss = torch.zeros((), device=self.compute.device)
         for number, batch in enumerate(batches, start=1):
-            self.compute.use_threads()
-            truth = labels[batch].to(self.compute.device)
-            states = pooled_states(
-                self.backbone,
-                self.adapter,
-                self._variants,
-                variants[batch],
-                self.padding,
-                self.compute.device,
-                self._caches.get("train"),
-            )
-            logits = self.adapter(states)
-            weights = self._weights.to(self.compute.device, logits.dtype)
-            part = F.cross_entropy(logits, truth, weights, reduction="sum") / total_weight
+            self.compute.activate()
+            truth = to_device(self.train.labels[batch], self.compute.device)
+            if self._graphed is not None and len(batches) == 1 and not self._caches:
+                ids, post_lengths = pad(self._variants, variants[batch], self.padding, self.compute.device)
+                return self._graphed.backward(ids, post_lengths, truth, total_weight)
+            part = self._loss(self._pooled_states(variants[batch]), truth, total_weight)
             part.backward()
             loss = loss + part.detach()
             if number < len(batches):
                 yield Progress("step", number, len(batches))
-        return float(loss)
+        return loss
 
-    def _update(self, loss: float, rate: float) -> float:
-        """Clip the gradient, update the adapter, and return the norm before clipping."""
-        norm = float(nn.utils.clip_grad_norm_(self.adapter.parameters(), self.hyper.clip))
-        if not np.isfinite(loss) or not np.isfinite(norm):
+    def _pooled_states(self, variants: Indices) -> Tensor:
+        cache, device = self._caches.get("train"), self.compute.device
+        return pooled_states(self.backbone, self.adapter, self._variants, variants, self.padding, device, cache)
+
+    def _loss(self, states: Tensor, truth: Tensor, total_weight: Tensor) -> Tensor:
+        """Return what posts with these final states (posts, width) and labels (posts,) add to the loss of a step."""
+        losses = F.cross_entropy(self.adapter(states), truth, self._weights_on_device, reduction="sum")
+        return losses / total_weight
+
+    def _compute_loss(self, ids: Tensor, lengths: Tensor, truth: Tensor, total_weight: Tensor) -> Tensor:
+        return self._loss(self.backbone(ids, lengths, self.adapter), truth, total_weight)
+
+    def _update(self, loss: Tensor, rate: float) -> tuple[float, float]:
+        """Clip the gradient, update the adapter, and return the loss, (1,), and the norm before clipping."""
+        total_norm = nn.utils.clip_grad_norm_(self.adapter.parameters(), self.hyper.clip)
+        # Both at once, because each transfer from a card waits for all work before it.
+        loss_value, norm = torch.cat([loss, total_norm[None]]).tolist()
+        if not np.isfinite(loss_value) or not np.isfinite(norm):
             raise WeiboTuiError(
                 _("Loss became NaN at step {step}. Train again with a --learning-rate below {rate}.").format(
                     step=self.state.step + 1, rate=self.hyper.learning_rate
@@ -306,7 +332,7 @@ class AdapterTrainer:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.step()
-        return norm
+        return loss_value, norm
 
     def _learning_rate(self) -> float:
         """Return the rate of a linear warm-up followed by a linear decay to zero."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from weibo_tui import log
 from weibo_tui.display_names import display_name
 from weibo_tui.engine.events import RunStarted, StepDone
-from weibo_tui.errors import WeiboTuiError
+from weibo_tui.errors import WeiboTuiError, is_out_of_memory
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 
@@ -47,7 +47,7 @@ def translate_errors() -> Iterator[None]:
     except OSError as error:
         raise WeiboTuiError(log.disk_error(error)) from error
     except Exception as error:
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # of torch
+        if is_out_of_memory(error):
             raise WeiboTuiError(log.user_message(error)) from error
         raise
 

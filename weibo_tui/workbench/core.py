@@ -314,9 +314,10 @@ class WorkbenchCore:
         yield from pretraining.pretrain(self.models, self.runs, config)
 
     def iter_resume(self, run_id: str, name: str = "") -> Events:
-        """Resume an interrupted, stopped or failed run from its checkpoint, exactly. `name` renames its result.
+        """Resume an interrupted, stopped or failed run from its checkpoint. `name` renames its result.
 
-        A finished run of several seeds continues with those that are left."""
+        In float32 on a CPU, the result is exactly that of a run without the interruption. A finished run of several
+        seeds continues with those that are left."""
         run = self.runs.get(run_id)
         if name and name != run.name:
             run = runs.rename(self.models, self.runs, run, name)

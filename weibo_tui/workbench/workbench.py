@@ -242,7 +242,9 @@ class Workbench(AnnotationMethods, LabeledFileMethods):
         return self._pretraining_result(blocking.run(self.iter_pretrain(config), RunFinished, progress))
 
     def resume(self, run_id: str, name: str = "", *, progress: bool = True) -> TrainingResult | PretrainingResult:
-        """Resume an interrupted, stopped or failed run from its checkpoint, exactly. `name` renames its result."""
+        """Resume an interrupted, stopped or failed run from its checkpoint. `name` renames its result.
+
+        In float32 on a CPU, the result is exactly that of a run without the interruption."""
         finished = blocking.run(self.iter_resume(run_id, name), RunFinished, progress)
         return _training_result(finished) if finished.kind == training.KIND else self._pretraining_result(finished)
 
