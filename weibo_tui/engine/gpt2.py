@@ -50,13 +50,15 @@ class Block(nn.Module):
         return self._feed_forward(x + self.attn_out(attended).to(x.dtype))
 
     def forward_last_token(self, x: Tensor, layout: PackedLayout) -> Tensor:
-        """Map packed rows (tokens, width) to the output at each post's last token, (batch, width).
+        """Map packed rows (tokens, width) to the output at the rows `layout.last`, (rows, width).
 
         Keys and values are computed for all tokens, queries and the feed-forward layer for the last one."""
+        posts = len(layout.lengths)
         q, kv = self.attn_qkv(self._attention_input(x)).split([x.shape[1], 2 * x.shape[1]], dim=1)
         attended = attention_at(
-            q.index_select(0, layout.last), layout.pad(kv), layout.lengths - 1, self.heads, self.scale
+            q.index_select(0, layout.last[:posts]), layout.pad(kv), layout.lengths - 1, self.heads, self.scale
         )
+        attended = F.pad(attended, (0, 0, 0, len(layout.last) - posts))
         return self._feed_forward(x.index_select(0, layout.last) + self.attn_out(attended).to(x.dtype))
 
     def _attention_input(self, x: Tensor) -> Tensor:
@@ -189,7 +191,7 @@ class GPT2(nn.Module):
             x = block.forward_last_token(x, layout) if index == final else block(x, layout)
             if adapter is not None:
                 x = adapter.adapt(index, x)
-        states: Tensor = self.ln_f(x)
+        states: Tensor = self.ln_f(x[: len(layout.lengths)])
         return states
 
     def hidden_states(

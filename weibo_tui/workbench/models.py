@@ -121,6 +121,8 @@ class ModelLoader:
 
     def open_base(self, name: str, compute: Compute) -> OpenBase:
         """Load the base `name` onto its device. One stays in memory, shared by training and prediction."""
+        from weibo_tui.engine.heap import trim_heap
+
         card = self.bases.card(name)
         with self._lock:
             if self._open_base is None or self._open_base[0] != (card, compute):
@@ -128,6 +130,7 @@ class ModelLoader:
                 self.evict(bases=True)
                 base = self.bases.open(name)
                 base.backbone.set_compute_dtype(compute.dtype).to(compute.device).pack()
+                trim_heap()  # of the weights in other orders and dtypes
                 self._open_base = (card, compute), base
             return self._open_base[1]
 
