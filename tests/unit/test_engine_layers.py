@@ -158,7 +158,9 @@ def test_layout_unpad_undoes_pad(lengths: list[int]) -> None:
     for post, length in enumerate(lengths):
         assert torch.equal(padded[post, :length], rows[start : start + length])
         start += length
-    assert torch.equal(rows[layout.last], torch.stack([padded[i, n - 1] for i, n in enumerate(lengths)]))
+    assert torch.equal(
+        rows[layout.last[: len(lengths)]], torch.stack([padded[i, n - 1] for i, n in enumerate(lengths)])
+    )
     back = layout.unpad(padded)
     assert torch.equal(back[:start], rows[:start])
     assert not back[start:].any()
@@ -167,3 +169,18 @@ def test_layout_unpad_undoes_pad(lengths: list[int]) -> None:
     assert rows.grad is not None
     assert torch.equal(rows.grad[:start], weights[:start])
     assert not rows.grad[start:].any()
+
+
+def test_last_tokens_of_many_posts_are_filled_up() -> None:
+    few, many = (PackedLayout.ragged(torch.arange(1, number + 1)) for number in (4, 21))
+    assert few.last.tolist() == [0, 2, 5, 9]
+    assert len(many.last) == 32
+    assert many.last[:21].tolist() == (torch.arange(1, 22).cumsum(0) - 1).tolist()
+
+
+def test_training_has_fewer_numbers_of_rows_than_prediction() -> None:
+    lengths = torch.tensor([20, 30])
+    with torch.inference_mode():
+        assert PackedLayout.ragged(lengths).tokens == 64
+        assert PackedLayout.ragged(lengths[1:]).tokens == 32
+    assert PackedLayout.ragged(lengths[1:]).tokens == 64

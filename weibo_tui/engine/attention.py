@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# The rows of a batch are rounded up to a multiple of ROW_STEP (SMALL_ROW_STEP up to SMALL rows): oneDNN creates and
-# keeps a kernel of a megabyte for each new number of rows. The length that attention sees is rounded up to LENGTH_STEP.
-SMALL_ROW_STEP, SMALL, ROW_STEP, LENGTH_STEP = 16, 256, 64, 8
+# oneDNN creates and keeps a kernel of a megabyte for each new number of rows, so they are rounded up: the rows of a
+# batch to a multiple of ROW_STEP, in predictions of up to SMALL rows to one of SMALL_ROW_STEP, and the last tokens of
+# more than FEW_POSTS to one of LAST_STEP. The length that attention sees is rounded up to LENGTH_STEP.
+ROW_STEP, SMALL, SMALL_ROW_STEP, FEW_POSTS, LAST_STEP, LENGTH_STEP = 64, 256, 16, 4, 16, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,10 @@ class PackedLayout:
     Only attention needs padded posts.
 
     tokens: packed rows, some of them filling at the end; length: of the padded posts; lengths: (batch,) of the posts;
-    last: (batch,) packed row of each post's last token; attn_mask: as in `causal_attention`; padded_index: (real
-    tokens,) place in (batch * length) of each packed row; packed_index: (batch * length,) the packed row of each place,
-    any row for padding. Rows that are padded already need neither of the last two."""
+    last: packed row of each post's last token, with any rows as filling at the end; attn_mask: as in
+    `causal_attention`; padded_index: (real tokens,) place in (batch * length) of each packed row; packed_index:
+    (batch * length,) the packed row of each place, any row for padding. Rows that are padded already need neither of
+    the last two."""
 
     tokens: int
     length: int
@@ -50,7 +52,7 @@ class PackedLayout:
         """Return the layout of posts of these lengths, (batch,), on their device."""
         ends = lengths.cumsum(0)
         real, longest = int(ends[-1]), int(lengths.max())
-        step = SMALL_ROW_STEP if real <= SMALL else ROW_STEP
+        step = SMALL_ROW_STEP if real <= SMALL and not torch.is_grad_enabled() else ROW_STEP
         length = -(-longest // LENGTH_STEP) * LENGTH_STEP
         starts = (ends - lengths)[:, None]
         column = torch.arange(length, device=lengths.device)
@@ -59,7 +61,7 @@ class PackedLayout:
             tokens=-(-real // step) * step,
             length=length,
             lengths=lengths,
-            last=ends - 1,
+            last=F.pad(ends - 1, (0, -len(ends) % LAST_STEP if len(ends) > FEW_POSTS else 0)),
             padded_index=inside.flatten().nonzero().squeeze(1),
             packed_index=torch.where(inside, starts + column, 0).flatten(),
         )

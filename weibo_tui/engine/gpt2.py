@@ -55,13 +55,15 @@ class Block(nn.Module):
         return _add(x, self.attn_out(attended))
 
     def forward_last_token(self, x: Tensor, layout: PackedLayout) -> Tensor:
-        """Map packed rows (tokens, width) to the output at each post's last token, (batch, width).
+        """Map packed rows (tokens, width) to the output at the rows `layout.last`, (rows, width).
 
         Keys and values are computed for all tokens, queries and the feed-forward layer for the last one."""
+        posts = len(layout.lengths)
         q, kv = self.attn_qkv(_normalize(x, self.ln_1, self.attn_qkv)).split([x.shape[1], 2 * x.shape[1]], dim=1)
         attended = attention_at(
-            q.index_select(0, layout.last), layout.pad(kv), layout.lengths - 1, self.heads, self.scale
+            q.index_select(0, layout.last[:posts]), layout.pad(kv), layout.lengths - 1, self.heads, self.scale
         )
+        attended = F.pad(attended, (0, 0, 0, len(layout.last) - posts))
         return self.feed_forward(_add(x.index_select(0, layout.last), self.attn_out(attended)))
 
     def feed_forward(self, x: Tensor) -> Tensor:
@@ -205,7 +207,7 @@ class GPT2(nn.Module):
             x = block.forward_last_token(x, layout) if index == final else block(x, layout)
             if adapter is not None:
                 x = adapter.adapt(index, x)
-        states: Tensor = self.ln_f(x)
+        states: Tensor = self.ln_f(x[: len(layout.lengths)])
         return states
 
     def hidden_states(

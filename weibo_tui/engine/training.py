@@ -30,6 +30,7 @@ from weibo_tui.engine.device import Compute, memory, reset_peak_memory, to_devic
 from weibo_tui.engine.events import BatchHalved, Evaluated, Event, ProbesPredicted, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.graphs import CudaCapture, GraphedBackward
+from weibo_tui.engine.heap import HeapTrimmer
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.oom import halve_micro_batch
 from weibo_tui.engine.parallel import ALONE, Processes
@@ -141,6 +142,7 @@ class AdapterTrainer:
         self._variants = EncodedPosts.join(variants) if variants else train.encoded
         self._allocate = allocate
         self._caches: dict[str, ActivationCache] = {}
+        self._heap = HeapTrimmer()
         self._best = _copies(adapter)
         self._weights = self._class_weights()
         self._weights_on_device = self._weights.to(compute.device, adapter.head.weight.dtype)
@@ -292,6 +294,9 @@ class AdapterTrainer:
         self.adapter.seed_dropout(self.hyper.seed * 1_000_003 + self.state.step + (self.processes.rank << 32))
         batches = list(micro_batches(posts, lengths, self.compute.micro_tokens))
         total_weight = to_device(total_weight.numpy(), self.compute.device)
+        if batches and self.compute.device.type == "cpu":
+            largest = max(int(lengths[batch].sum()) for batch in batches)
+            self._heap.trim_if_due(memory(self.compute.device), largest)
         loss = torch.zeros((), device=self.compute.device)
         for number, batch in enumerate(batches, start=1):
             self.compute.activate()

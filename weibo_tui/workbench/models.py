@@ -122,15 +122,17 @@ class ModelLoader:
 
     def open_base(self, name: str, compute: Compute) -> OpenBase:
         """Load the base `name` onto its device. One stays in memory, shared by training and prediction."""
-        card = self.bases.card(name)
+        from weibo_tui.engine.heap import trim_heap
         from weibo_tui.engine.placement import place
 
+        card = self.bases.card(name)
         with self._lock:
             if self._open_base is None or self._open_base[0] != (card, compute):
                 # Two large base models may not fit into memory at once.
                 self.evict(bases=True)
                 base = self.bases.open(name)
                 place(base.backbone, base.tokenizer, compute)
+                trim_heap()  # of the weights in other orders and dtypes
                 self._open_base = (card, compute), base
             return self._open_base[1]
 
