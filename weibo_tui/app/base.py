@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from textual import events, getters
 from textual.app import ComposeResult
@@ -39,9 +39,11 @@ from weibo_tui.app.widgets.footer import KeyFooter
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
-from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.settings import Settings
 from weibo_tui.storage.row_filters import ALL_ROWS, RowFilter
+
+if TYPE_CHECKING:
+    from weibo_tui.registry.cards import AdapterCard
 
 T = TypeVar("T")
 ResultType = TypeVar("ResultType")
@@ -80,7 +82,6 @@ class BaseApp(TextualApp, inherit_bindings=False):
         self._terminal_title = ""
         self.jobs: list[Job] = []
         """Jobs that are not over."""
-        self.main_screens: dict[str, MainScreen] = {}
 
     # ---- worker threads
 
@@ -222,6 +223,11 @@ class BaseApp(TextualApp, inherit_bindings=False):
             self.write_to_terminal(title(text, os.environ))
 
     # ---- screens of other features
+
+    @property
+    @abstractmethod
+    def main_screens(self) -> dict[str, MainScreen]:
+        """The main screens by name."""
 
     async def run_screen_action(self, screen: str, action: str) -> None:
         """Switch to a main screen and run one of its actions."""
