@@ -54,6 +54,7 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
     def __init__(self, home: Path | None = None) -> None:
         super().__init__(home)
+        self._evaluations: EvaluationSession | None = None
         self._quit_dialog_open = False
         self._exit_requested = False
         self._exit_callback: Callable[[], object] = object  # does nothing until the event loop runs
@@ -166,12 +167,14 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
         return FilesScreen()
 
-    @cached_property
+    @property
     def evaluations(self) -> EvaluationSession:
         """The evaluations of this session."""
-        from weibo_tui.app.evaluation.session import EvaluationSession
+        if self._evaluations is None:
+            from weibo_tui.app.evaluation.session import EvaluationSession
 
-        return EvaluationSession(self)
+            self._evaluations = EvaluationSession(self)
+        return self._evaluations
 
     @property
     def main_screens(self) -> dict[str, MainScreen]:
@@ -204,13 +207,15 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
     @property
     def has_evaluations(self) -> bool:
-        return bool(self.evaluations.items)
+        return self._evaluations is not None and bool(self._evaluations.items)
 
     def on_job_progress(self, message: JobProgress) -> None:
-        self.evaluations.update(message)
+        if self._evaluations is not None:
+            self._evaluations.update(message)
 
     def on_job_finished(self, message: JobFinished) -> None:
-        self.evaluations.finish(message)
+        if self._evaluations is not None:
+            self._evaluations.finish(message)
 
     # ---- actions
 

@@ -20,7 +20,7 @@ from textual.containers import Vertical
 from textual.dom import DOMNode
 from textual.message import Message
 from textual.message_pump import MessagePump
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.worker import Worker
@@ -60,11 +60,12 @@ class SettingsChanged(Message, bubble=False):
 class BaseApp(TextualApp, inherit_bindings=False):
     """The app as its screens know it: settings, worker threads, jobs, messages, and ways to other screens."""
 
-    catalog: reactive[Catalog] = reactive(Catalog())
+    # Not `reactive`, because a change of those would draw the whole screen again.
+    catalog: var[Catalog] = var(Catalog())
     """The installed base models and adapters. `refresh_catalog` reads them again."""
-    status: reactive[Status] = reactive(Status())
-    keys_pressed = reactive(0)
-    device = reactive("")
+    status: var[Status] = var(Status())
+    keys_pressed = var(0)
+    device = var("")
     """Device and dtype of the engine. Empty until torch is loaded."""
 
     def __init__(self, home: Path | None = None) -> None:

@@ -32,7 +32,7 @@ from weibo_tui.progress import PAUSE_SECONDS, Progress
 if TYPE_CHECKING:
     from weibo_tui.workbench import Workbench
 
-POST_SECONDS = 0.1
+POST_SECONDS = 0.2
 """Minimum interval between messages of a job."""
 
 GIL_PAUSE_SECONDS, GIL_INTERVAL_SECONDS = 0.0005, 0.02
