@@ -32,7 +32,7 @@ LOADED = (
     "weibo_tui.workbench.workbench",
     "weibo_tui.engine.training",
     "weibo_tui.registry.legacy_checkpoint",
-    "weibo_tui.cli.main",
+    "weibo_tui.cli.commands",
 )
 PAGE = 4096
 

@@ -10,6 +10,9 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
+PAUSE_SECONDS = 0.2
+"""Interval at which a paused run looks for the end of its pause."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

@@ -1,8 +1,8 @@
 """Compare this project with other programs and hold it to targets: `python tests/benchmarks [SUITE]… [--rounds N]`.
 
-The suites are train, predict, start, ui, typing, history, int8, explain, scale, ray and torchrun (default: all, an hour
-and a half). What is compared runs in processes of its own, in turn, round after round, so that memory and warm caches
-are not shared.
+The suites are train, predict, start, ui, typing, history, int8, explain, label, scale, ray and torchrun (default: all, an
+hour and a half). What is compared runs in processes of its own, in turn, round after round, so that memory and warm
+caches are not shared. The figures of a process are printed on stderr when it ends, and rows when all rounds have ended.
 `card` is a program of its own, for a machine with a CUDA device: `python tests/benchmarks card [--rehearsal]`.
 `--target NAME ARGUMENTS` is how one of these processes is started: it prints its figures as a JSON object, the last
 line of stdout.
@@ -17,10 +17,24 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-SUITES = ("train", "predict", "start", "ui", "typing", "history", "int8", "explain", "scale", "ray", "torchrun")
+SUITES = (
+    "train",
+    "predict",
+    "start",
+    "ui",
+    "typing",
+    "history",
+    "int8",
+    "explain",
+    "label",
+    "scale",
+    "ray",
+    "torchrun",
+)
 # Functions that run in a process of their own. Each returns its figures, and its module imports what it needs.
 TARGETS = {
     "app at work": ("app_at_work", "run_app"),
+    "label in app": ("app_labeling", "label_in_app"),
     "training alone": ("app_at_work", "train_alone"),
     "history": ("history_data", "query"),
     "typing": ("live_typing", "type_posts"),
@@ -75,7 +89,8 @@ def _run_suites(names: Sequence[str], options: tuple[str, int, Path | None], as_
     for name in names:
         for event in suites.SUITES[name](runner.BenchmarkOptions(*options)):
             if isinstance(event, Progress):
-                print(f"{name}: {event.stage} {event.done:,} of {event.total or '?'}", file=sys.stderr)
+                figures = f": {event.note}" if event.note else ""
+                print(f"{name}: {event.stage} {event.done:,} of {event.total or '?'}{figures}", file=sys.stderr)
             else:
                 print(json.dumps(event.to_json()) if as_json else event.row(), flush=True)
 

@@ -135,19 +135,25 @@ class Rounds:
         self, stage: str, targets: Mapping[str, Callable[[], Figures]], rounds: int
     ) -> Generator[Progress, None, Rounds]:
         """Run each target once a round, in reverse order in every other round, so that none always has the warm or
-        the busy machine."""
+        the busy machine. The note of the progress has the figures of the target that has just run."""
         done, total = 0, rounds * len(targets)
+        yield Progress(stage, done, total)
         for number in range(rounds):
             for name in list(targets)[:: 1 if number % 2 == 0 else -1]:
-                yield Progress(stage, done, total)
-                self._figures.setdefault(name, []).append(targets[name]())
+                figures = targets[name]()
+                self._figures.setdefault(name, []).append(figures)
                 done += 1
-        yield Progress(stage, done, total)
+                yield Progress(stage, done, total, note=_describe(name, figures))
         return self
 
     def sample(self, target: str, figure: str, name: str = "") -> Sample:
         """Return a figure of a target in all rounds, called `name` in the report."""
         return Sample(name or target, tuple(figures[figure] for figures in self._figures[target]))
+
+
+def _describe(target: str, figures: Figures) -> str:
+    """Write the figures of a target in one round on a line."""
+    return f"{target}: {', '.join(f'{name} {_round(value)}' for name, value in figures.items())}"
 
 
 def run_target(target: str, **arguments: Any) -> Figures:
@@ -194,5 +200,6 @@ def temp_folder() -> Iterator[Path]:
 def temp_home() -> Iterator[dict[str, str]]:
     """Make an empty home for the length of the block, and give the environment of a process that uses it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WEIBO_TUI_")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # otherwise the first import of all rounds compiles the program
     with temp_folder() as home:
         yield environment | {"WEIBO_TUI_HOME": str(home), "WEIBO_TUI_LANGUAGE": "en"}

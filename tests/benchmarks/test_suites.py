@@ -9,6 +9,8 @@ from benchmarks import card, cluster, ray_labeling, scale, suites, torchrun
 from benchmarks.posts import FORMATS
 from benchmarks.runner import BenchmarkOptions, Comparison
 
+from weibo_tui.progress import Progress
+
 pytestmark = pytest.mark.slow
 
 
@@ -23,6 +25,16 @@ def test_event_loop_suite_measures_each_phase(home: Path) -> None:
     step = rows["step of that training"]
     assert step.baseline is not None
     assert step.ours.median > 0 < step.baseline.median
+    assert not list(home.iterdir())
+
+
+def test_labeling_suite_compares_app_with_command_line(home: Path) -> None:
+    events = list(suites.measure_labeling(BenchmarkOptions(rounds=1), number=60))
+    (row,) = (event for event in events if isinstance(event, Comparison))
+    assert row.baseline is not None and row.ratio is not None
+    assert row.ours.median > 0 < row.baseline.median
+    notes = [event.note for event in events if isinstance(event, Progress) and event.note]
+    assert [note.partition(":")[0] for note in notes] == ["app", "command line"]
     assert not list(home.iterdir())
 
 

@@ -20,7 +20,7 @@ from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.prediction import Classifier, Prediction
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.progress import Progress, drain
+from weibo_tui.progress import drain
 from weibo_tui.storage.history import EVERYTHING
 from weibo_tui.text.cleaning import PREPROCESSING, clean
 from weibo_tui.workbench import Workbench
@@ -97,7 +97,8 @@ def test_rounds_run_targets_in_alternating_order() -> None:
     events = list(rounds.run("measuring", {name: target(name) for name in "abc"}, 3))
     assert "".join(order) == "abccbaabc"
     assert rounds.sample("a", "position", "the first") == Sample("the first", (0, 5, 6))
-    assert events == [Progress("measuring", done, 9) for done in range(10)]
+    assert [(event.done, event.total) for event in events] == [(done, 9) for done in range(10)]
+    assert [event.note for event in events[:3]] == ["", "a: position 0", "b: position 1"]
 
 
 def test_failed_target_is_reported_by_its_last_line() -> None:

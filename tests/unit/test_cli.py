@@ -17,7 +17,7 @@ from made_up import numeral
 from safetensors.torch import load_file, save_file
 
 from weibo_tui.atomic import sha256
-from weibo_tui.cli.main import command_line
+from weibo_tui.cli.commands import MODULES, command_line
 from weibo_tui.engine.score_card import ScoreCard
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import WEIGHTS
@@ -72,6 +72,11 @@ def test_command_aliases_are_the_same_but_hidden(command: Command) -> None:
         check_alias(program.commands[group].commands, name, alias, command.ok(group, "--help").out)
     for name, alias in (("audit", "inspect"), ("launch", "tui")):
         check_alias(program.commands, name, alias, command.ok("--help").out)
+
+
+def test_each_module_adds_the_commands_in_its_list() -> None:
+    for module, names in MODULES.items():
+        assert command_line(module).commands.keys() - {"launch", "tui"} == set(names)
 
 
 def check_alias(commands: Any, name: str, alias: str, help_page: str) -> None:

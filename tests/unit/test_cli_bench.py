@@ -30,8 +30,8 @@ def test_bench_writes_speed_as_json_and_as_table(command: Command, posts_file: P
     assert result["milliseconds_per_post"] > 0
     done = command.ok("bench", "--rows", "1000000", *options)
     header, *rows = done.out.splitlines()
-    assert "1,000,000 posts" in rows[-1]
-    assert [row.split()[0] for row in (header, *rows)] == ["Task", "Training", "Labeling", "One", "A"]
+    assert "1,000,000 posts" in rows[-2]
+    assert [row.split()[0] for row in (header, *rows)] == ["Task", "Training", "Labeling", "A", "One"]
     assert "tiny on cpu, float32, 1 threads" in done.err
 
 
@@ -41,6 +41,17 @@ def test_bench_in_int8_measures_training_in_floats(command: Command) -> None:
     (result,) = json_lines(command.ok("bench", "--dtype", "int8", "--device", "cpu", "--json").out)
     assert result["dtype"] == "int8"
     assert result["training_posts_per_second"] > 0 < result["labeling_posts_per_second"]
+
+
+@pytest.mark.usefixtures("furnished", "quick")
+def test_bench_prints_figures_before_the_next_is_measured(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_classifier: object) -> float:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark, "_milliseconds_per_post", interrupt)
+    done = command("bench", "--dtype", "float32", "--threads", "1", "--device", "cpu")
+    assert done.code == 130
+    assert [row.split()[0] for row in done.out.splitlines()] == ["Task", "Training", "Labeling", "A"]
 
 
 @pytest.mark.parametrize(

@@ -7,46 +7,45 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.driver import Driver
 from textual.message_pump import MessagePump
 
 from weibo_tui.app import themes
-from weibo_tui.app.base import BaseApp
-from weibo_tui.app.commands import commands
+from weibo_tui.app.base import BaseApp, MainScreen
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.evaluation.session import EvaluationSession
 from weibo_tui.app.explanation import user_message
-from weibo_tui.app.files.screen import FilesScreen
-from weibo_tui.app.help_screen import Help
-from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.app.keymap import bindings, first_key
-from weibo_tui.app.models.screen import ModelsScreen
-from weibo_tui.app.palette import Palette
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
-from weibo_tui.app.settings.changes import apply_changes, check_machine, describe_machine
-from weibo_tui.app.settings.keys_screen import KeysScreen
-from weibo_tui.app.settings.screen import SettingsScreen
 from weibo_tui.app.terminal.key_queue import KeyQueue, Typed
-from weibo_tui.app.terminal.low_color import LowColorFilter, PaletteFilter
-from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, join_names
 from weibo_tui.log import log_exception
-from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.settings import Settings, unknown_settings
 from weibo_tui.signals import handle_stop_signals
 from weibo_tui.storage.row_filters import ALL_ROWS, RowFilter
 from weibo_tui.text.terminal import sanitize, truncate
 
+if TYPE_CHECKING:
+    from weibo_tui.app.evaluation.session import EvaluationSession
+    from weibo_tui.app.files.screen import FilesScreen
+    from weibo_tui.app.history.screen import HistoryScreen
+    from weibo_tui.app.models.screen import ModelsScreen
+    from weibo_tui.app.palette import Palette
+    from weibo_tui.app.train.screen import TrainScreen
+    from weibo_tui.registry.cards import AdapterCard
+
 
 class WeiboApp(BaseApp, inherit_bindings=False):
-    """Opens on the predict screen at once. Torch and the models load in the engine's thread."""
+    """Opens on the predict screen at once. Torch and the models load in the engine's thread.
+
+    The modules of other screens are imported when these are first needed, because the first paint does not wait."""
 
     TITLE = "weibo-tui"
     CSS_PATH = "styles.tcss"
@@ -55,33 +54,36 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
     def __init__(self, home: Path | None = None) -> None:
         super().__init__(home)
-        self.evaluations = EvaluationSession(self)
+        self._evaluations: EvaluationSession | None = None
         self._quit_dialog_open = False
         self._exit_requested = False
         self._exit_callback: Callable[[], object] = object  # does nothing until the event loop runs
         self.key_queue = KeyQueue(self)
-        self._predict, self._train, self._history = PredictScreen(), TrainScreen(), HistoryScreen()
-        self._files = FilesScreen()
-        screens = (self._predict, self._train, self._history, ModelsScreen(), self._files)
-        self.main_screens = {screen.NAME: screen for screen in screens}
-        for name in self.main_screens:
-            self.add_mode(name, partial(self.main_screens.__getitem__, name))
+        self._predict = PredictScreen()
+        self.add_mode("predict", lambda: self._predict)
+        self.add_mode("train", lambda: self._train)
+        self.add_mode("history", lambda: self._history)
+        self.add_mode("models", lambda: self._models)
+        self.add_mode("files", lambda: self._files)
         for theme in (themes.DARK, themes.LIGHT):
             self.register_theme(theme)
         self.show_theme()
 
     def on_mount(self) -> None:
-        self.engine.start()
-        self.records.start()
+        self.call_after_refresh(self._start_workers)
         self.call_after_refresh(self._load)
         loop = asyncio.get_running_loop()
         self._exit_callback = partial(loop.call_soon_threadsafe, self.exit, context=copy_context())
         if self._exit_requested:
             self.exit()
-        if not self.is_headless and self.console.color_system in (None, "standard", "windows"):
-            self.add_line_filter(LowColorFilter(self))
-        elif not self.is_headless and self.console.color_system == "256":
-            self.add_line_filter(PaletteFilter())
+        if not self.is_headless and self.console.color_system != "truecolor":
+            self._use_fewer_colors()
+
+    def _use_fewer_colors(self) -> None:
+        from weibo_tui.app.terminal.low_color import LowColorFilter, PaletteFilter
+
+        has_palette = self.console.color_system == "256"
+        self.add_line_filter(PaletteFilter() if has_palette else LowColorFilter(self))
 
     def get_driver_class(self) -> type[Driver]:
         driver = super().get_driver_class()
@@ -101,6 +103,11 @@ class WeiboApp(BaseApp, inherit_bindings=False):
         with suppress(RuntimeError):  # the event loop is closed, so the app has exited
             self._exit_callback()
 
+    def _start_workers(self) -> None:
+        """Start the threads. They import much at first, while the screen is painted already."""
+        self.engine.start()
+        self.records.start()
+
     def _load(self) -> None:
         with suppress(UserInputError):  # the file was damaged since the app started
             if warning := unknown_settings(self.paths):
@@ -115,6 +122,8 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
     async def _warm_up(self) -> None:
         """Load what the first prediction needs."""
+        from weibo_tui.app.settings.changes import describe_machine
+
         await self.refresh_catalog()
         self.device = await self.engine.call(describe_machine, for_app_only=True)
         if self.catalog.adapter:
@@ -133,6 +142,44 @@ class WeiboApp(BaseApp, inherit_bindings=False):
         super().copy_to_clipboard(text.encode("utf-8", "replace").decode())
 
     # ---- screens of other features
+
+    @cached_property
+    def _train(self) -> TrainScreen:
+        from weibo_tui.app.train.screen import TrainScreen
+
+        return TrainScreen()
+
+    @cached_property
+    def _history(self) -> HistoryScreen:
+        from weibo_tui.app.history.screen import HistoryScreen
+
+        return HistoryScreen()
+
+    @cached_property
+    def _models(self) -> ModelsScreen:
+        from weibo_tui.app.models.screen import ModelsScreen
+
+        return ModelsScreen()
+
+    @cached_property
+    def _files(self) -> FilesScreen:
+        from weibo_tui.app.files.screen import FilesScreen
+
+        return FilesScreen()
+
+    @property
+    def evaluations(self) -> EvaluationSession:
+        """The evaluations of this session."""
+        if self._evaluations is None:
+            from weibo_tui.app.evaluation.session import EvaluationSession
+
+            self._evaluations = EvaluationSession(self)
+        return self._evaluations
+
+    @property
+    def main_screens(self) -> dict[str, MainScreen]:
+        screens = (self._predict, self._train, self._history, self._models, self._files)
+        return {screen.NAME: screen for screen in screens}
 
     async def open_training_form(self, base: str = "", data: Path | None = None, preset: str = "") -> None:
         await self.switch_mode(self._train.NAME)
@@ -160,26 +207,36 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
     @property
     def has_evaluations(self) -> bool:
-        return bool(self.evaluations.items)
+        return self._evaluations is not None and bool(self._evaluations.items)
 
     def on_job_progress(self, message: JobProgress) -> None:
-        self.evaluations.update(message)
+        if self._evaluations is not None:
+            self._evaluations.update(message)
 
     def on_job_finished(self, message: JobFinished) -> None:
-        self.evaluations.finish(message)
+        if self._evaluations is not None:
+            self._evaluations.finish(message)
 
     # ---- actions
 
     async def action_go(self, screen: str) -> None:
+        from weibo_tui.app.settings.keys_screen import KeysScreen
+        from weibo_tui.app.settings.screen import SettingsScreen
+
         while isinstance(self.screen, SettingsScreen | KeysScreen):
             self.pop_screen()
         self.switch_mode(screen)
 
     def action_help(self) -> None:
+        from weibo_tui.app.help_screen import Help
+
         if not isinstance(self.screen, Help):
             self.push_screen(Help(self.screen))
 
     def action_command_palette(self) -> None:
+        from weibo_tui.app.commands import commands
+        from weibo_tui.app.palette import Palette
+
         self.run_task(self._run_command(Palette(list(commands(self)))))
 
     async def _run_command(self, palette: Palette) -> None:
@@ -187,10 +244,14 @@ class WeiboApp(BaseApp, inherit_bindings=False):
             await command.run()
 
     def action_settings(self) -> None:
+        from weibo_tui.app.settings.screen import SettingsScreen
+
         if not any(isinstance(screen, SettingsScreen) for screen in self.screen_stack):
             self.push_screen(SettingsScreen())
 
     async def open_setting(self, name: str) -> None:
+        from weibo_tui.app.settings.screen import SettingsScreen
+
         await self.push_screen(SettingsScreen(name))
 
     def action_toggle_theme(self) -> None:
@@ -212,6 +273,8 @@ class WeiboApp(BaseApp, inherit_bindings=False):
             await screen.update_texts()
 
     async def change_setting(self, name: str, value: object) -> None:
+        from weibo_tui.app.settings.changes import apply_changes, check_machine
+
         if name in ("device", "dtype"):
             await check_machine(self, name, str(value))
         await self.records.call(lambda _wb: Settings.save(self.paths, **{name: value}))

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from textual import events, getters
 from textual.app import ComposeResult
@@ -20,7 +20,7 @@ from textual.containers import Vertical
 from textual.dom import DOMNode
 from textual.message import Message
 from textual.message_pump import MessagePump
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.worker import Worker
@@ -39,9 +39,11 @@ from weibo_tui.app.widgets.footer import KeyFooter
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
-from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.settings import Settings
 from weibo_tui.storage.row_filters import ALL_ROWS, RowFilter
+
+if TYPE_CHECKING:
+    from weibo_tui.registry.cards import AdapterCard
 
 T = TypeVar("T")
 ResultType = TypeVar("ResultType")
@@ -58,11 +60,12 @@ class SettingsChanged(Message, bubble=False):
 class BaseApp(TextualApp, inherit_bindings=False):
     """The app as its screens know it: settings, worker threads, jobs, messages, and ways to other screens."""
 
-    catalog: reactive[Catalog] = reactive(Catalog())
+    # Not `reactive`, because a change of those would draw the whole screen again.
+    catalog: var[Catalog] = var(Catalog())
     """The installed base models and adapters. `refresh_catalog` reads them again."""
-    status: reactive[Status] = reactive(Status())
-    keys_pressed = reactive(0)
-    device = reactive("")
+    status: var[Status] = var(Status())
+    keys_pressed = var(0)
+    device = var("")
     """Device and dtype of the engine. Empty until torch is loaded."""
 
     def __init__(self, home: Path | None = None) -> None:
@@ -80,7 +83,6 @@ class BaseApp(TextualApp, inherit_bindings=False):
         self._terminal_title = ""
         self.jobs: list[Job] = []
         """Jobs that are not over."""
-        self.main_screens: dict[str, MainScreen] = {}
 
     # ---- worker threads
 
@@ -222,6 +224,11 @@ class BaseApp(TextualApp, inherit_bindings=False):
             self.write_to_terminal(title(text, os.environ))
 
     # ---- screens of other features
+
+    @property
+    @abstractmethod
+    def main_screens(self) -> dict[str, MainScreen]:
+        """The main screens by name."""
 
     async def run_screen_action(self, screen: str, action: str) -> None:
         """Switch to a main screen and run one of its actions."""

@@ -46,6 +46,10 @@ FORMATS = {"ours": "native", "original": "legacy"}
 adapters = typer.Typer(name="adapters", cls=Group, help=_("Manage adapters."), no_args_is_help=True)
 
 
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(adapters)
+
+
 @adapters.command("list", cls=Command, help=_("List adapters."))
 def list_adapters(json: options.Json = False) -> None:
     def row(card: AdapterCard) -> list[str]:

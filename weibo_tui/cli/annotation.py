@@ -30,6 +30,10 @@ group = typer.Typer(
 )
 
 
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(group)
+
+
 class Format(StrEnum):
     """Formats of files with annotations."""
 

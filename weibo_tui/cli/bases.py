@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 
 bases = typer.Typer(name="bases", cls=Group, help=_("Manage base models."), no_args_is_help=True)
 
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(bases)
+
+
 TOKEN_UNITS = {"char": "characters", "bpe": "pieces"}
 """Aliases of the units."""
 CAN_RESUME = N_("Stopped. The downloaded part is kept, and the same command continues from it.")

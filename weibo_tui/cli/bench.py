@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.cells import cell_len
 
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
-from weibo_tui.cli.output import echo_info, echo_json, echo_table, progress_bars
+from weibo_tui.cli.output import echo, echo_info, echo_json, pad, progress_bars
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
@@ -48,24 +49,34 @@ def bench(
 
     if file is not None and rows is not None:
         raise UserInputError(_("--file and --rows cannot be used together. Use one of them."))
-    with progress_bars(data=json) as stage, Workbench() as workbench:
+    # Each figure is printed when it is measured, so that a terminal has no room for bars.
+    with progress_bars(data=True) as stage, Workbench() as workbench:
         workbench.base_name(base)
         if file is not None:
             rows = _count_rows(file, columns)
+        printed = 0
         for event in benchmark(workbench, base, rows or ROWS, machine):
             if isinstance(event, Progress):
                 stage.progress(event)
-            else:
-                result = event
+                continue
+            result = event
+            if not json:
+                printed = _print_new_lines(result, printed)
     if json:
         echo_json(asdict(result))
-        return
-    echo_info(
-        _("{base} on {device}, {dtype}, {threads} threads").format(
-            base=result.base, device=result.device, dtype=result.dtype, threads=result.threads
-        )
-    )
-    echo_table((_("Task"), _("Speed")), _rows(result))
+
+
+def _print_new_lines(result: BenchmarkResult, printed: int) -> int:
+    """Print what was measured since `printed` lines were, and return the number of all lines."""
+    if not printed:
+        line = _("{base} on {device}, {dtype}, {threads} threads")
+        values = {"device": result.device, "dtype": result.dtype, "threads": result.threads}
+        echo_info(line.format(base=result.base, **values))
+    rows = [(_("Task"), _("Speed")), *_rows(result)]
+    width = max(map(cell_len, _tasks(result)))
+    for task, speed in rows[printed:]:
+        echo(f"{pad(task, width)}  {speed}")
+    return len(rows)
 
 
 def _count_rows(file: Path, columns: Columns) -> int:
@@ -75,19 +86,26 @@ def _count_rows(file: Path, columns: Columns) -> int:
     return drain(count_rows(open_table(file, columns)))
 
 
-def _rows(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
-    yield (
+def _tasks(result: BenchmarkResult) -> tuple[str, ...]:
+    return (
         _("Training"),
-        _("{steps} steps/s, {posts} posts/s").format(
-            steps=_figure(result.steps_per_second), posts=_figure(result.training_posts_per_second)
-        ),
-    )
-    yield _("Labeling a file"), _("{posts} posts/s").format(posts=_figure(result.labeling_posts_per_second))
-    yield _("One post"), _("{milliseconds} ms").format(milliseconds=_figure(result.milliseconds_per_post))
-    yield (
+        _("Labeling a file"),
         _("A file of {rows} posts").format(rows=f"{result.rows:,}"),
-        _("about {duration}").format(duration=_duration(result.labeling_seconds)),
+        _("One post"),
     )
+
+
+def _rows(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
+    """Yield the tasks that are measured, in the order of `_tasks`, with their speed."""
+    training, labeling, file, post = _tasks(result)
+    if result.steps_per_second is not None and result.training_posts_per_second is not None:
+        steps, posts = _figure(result.steps_per_second), _figure(result.training_posts_per_second)
+        yield training, _("{steps} steps/s, {posts} posts/s").format(steps=steps, posts=posts)
+    if result.labeling_posts_per_second is not None and result.labeling_seconds is not None:
+        yield labeling, _("{posts} posts/s").format(posts=_figure(result.labeling_posts_per_second))
+        yield file, _("about {duration}").format(duration=_duration(result.labeling_seconds))
+    if result.milliseconds_per_post is not None:
+        yield post, _("{milliseconds} ms").format(milliseconds=_figure(result.milliseconds_per_post))
 
 
 def _figure(value: float) -> str:

@@ -51,6 +51,11 @@ files = typer.Typer(
     no_args_is_help=True,
 )
 
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(files)
+
+
 POST_CELLS = 60
 """Cells of a post in the table."""
 _PAGE = 500  # rows that are read at once

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 history = typer.Typer(name="history", cls=Group, help=_("Manage the history of predictions."), no_args_is_help=True)
 
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(history)
+
+
 POST_CELLS = 60
 """Cells of a post in the list."""
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
 from rich.cells import cell_len
 
 from weibo_tui.display_names import display_name
@@ -27,6 +26,7 @@ from weibo_tui.text.terminal import hide_zero_width, sanitize, truncate_cells
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import typer
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
@@ -211,6 +211,8 @@ def interruptible(events: Iterator[object]) -> Iterator[Iterator[object]]:
 
 def exit_interrupted(hint: str) -> typer.Exit:
     """Say how to resume, and return the exit with the code INTERRUPTED."""
+    import typer
+
     echo_info(hint)
     return typer.Exit(INTERRUPTED)
 

@@ -41,18 +41,18 @@ SINGLE_POSTS = 16
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
     """Speed of a base model on this machine, and how long `rows` posts of a file take. Times are in seconds, except
-    `milliseconds_per_post`, the median for a post that is predicted alone."""
+    `milliseconds_per_post`, the median for a post that is predicted alone. What is not measured yet is None."""
 
     base: str
     device: str
     dtype: str
     threads: int
-    steps_per_second: float
-    training_posts_per_second: float
-    labeling_posts_per_second: float
-    milliseconds_per_post: float
-    rows: int
-    labeling_seconds: float
+    steps_per_second: float | None = None
+    training_posts_per_second: float | None = None
+    labeling_posts_per_second: float | None = None
+    milliseconds_per_post: float | None = None
+    rows: int = 0
+    labeling_seconds: float | None = None
 
 
 def sample_lengths(number: int, seed: int = 0) -> NDArray[np.int64]:
@@ -77,7 +77,9 @@ def benchmark(
     workbench: Workbench, base: str = "", rows: int = 100_000, machine: ComputeOptions = ComputeOptions()
 ) -> Iterator[Progress | BenchmarkResult]:
     """Measure training, labeling and single predictions on the base `base` (default: as in a training), with an
-    untrained adapter after each block. Takes half a minute, more where a step takes seconds."""
+    untrained adapter after each block. Takes half a minute, more where a step takes seconds.
+
+    The result is yielded before the first measurement and after each, the last time complete."""
     from weibo_tui.engine.adapter import Adapter, AdapterConfig
     from weibo_tui.engine.prediction import Classifier
 
@@ -89,7 +91,11 @@ def benchmark(
     config = opened.backbone.config
     adapter = Adapter.initialize(AdapterConfig(config.width, tuple(range(config.layers)), LABELS), seed=0)
     adapter.to(compute.device)
-    training = _training_rates(opened, adapter, native)
+    result = BenchmarkResult(name, compute.device.type, compute.dtype_name, compute.threads, rows=rows)
+    yield result
+    steps, posts = _training_rates(opened, adapter, native)
+    result = replace(result, steps_per_second=steps, training_posts_per_second=posts)
+    yield result
     yield Progress("measuring", 1, 3)
     workbench.models.evict(bases=True)
     began = time.perf_counter()
@@ -103,22 +109,13 @@ def benchmark(
         max_length=MAX_LENGTH,
         preprocessing=PREPROCESSING,
     )
-    labeling = _labeling_rate(classifier)
+    rate = _labeling_rate(classifier)
+    result = replace(result, labeling_posts_per_second=rate, labeling_seconds=loading + rows / rate)
+    yield result
     yield Progress("measuring", 2, 3)
-    milliseconds = _milliseconds_per_post(classifier)
+    result = replace(result, milliseconds_per_post=_milliseconds_per_post(classifier))
     yield Progress("measuring", 3, 3)
-    yield BenchmarkResult(
-        base=name,
-        device=compute.device.type,
-        dtype=compute.dtype_name,
-        threads=compute.threads,
-        steps_per_second=training[0],
-        training_posts_per_second=training[1],
-        labeling_posts_per_second=labeling,
-        milliseconds_per_post=milliseconds,
-        rows=rows,
-        labeling_seconds=loading + rows / labeling,
-    )
+    yield result
 
 
 def _training_rates(base: OpenBase, adapter: Adapter, compute: Compute) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import CorruptFileError, RunStoppedError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
-from weibo_tui.progress import Progress
+from weibo_tui.progress import PAUSE_SECONDS, Progress
 from weibo_tui.storage.journal import Journal
 from weibo_tui.storage.runs import Run, Runs
 from weibo_tui.workbench.models import ModelLoader
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 CHECKPOINT = "checkpoint.safetensors"
 # A detached process on Windows has no console and gets no Ctrl-C of this one. Other systems lack these flags.
 _DETACHED: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "DETACHED_PROCESS", 0)
-
-PAUSE_SECONDS = 0.2
-"""Interval at which a paused run looks for the end of its pause."""
 
 E = TypeVar("E")
 T = TypeVar("T")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import chain, islice, zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.content import Content
@@ -23,15 +24,18 @@ from textual.widget import Widget
 from weibo_tui.app.base import get_app
 from weibo_tui.app.formatting import bar, label_color, label_content, local_time, safe_content, safe_line
 from weibo_tui.app.services.explanations import ExplainedPost
+from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.widgets.explanation import is_explained, legend_lines, post_lines, reason_lines
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.presentation.numbers import confidence
-from weibo_tui.storage.history import Analysis, Entry, LabeledFile
+from weibo_tui.storage.entries import Analysis, Entry, LabeledFile
 from weibo_tui.text.boilerplate import split_forwarded
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
-from weibo_tui.workbench.explanation import Explanation
+
+if TYPE_CHECKING:
+    from weibo_tui.workbench.explanation import Explanation
 
 FOLDED_LINES = 6
 MAX_CHARACTERS = 10_000
@@ -65,6 +69,10 @@ class Card(Widget):
     """
 
     expanded = reactive(False, layout=True)
+    can_repeat = False
+    """True for a card whose work can be done again."""
+    job: Job | None = None
+    """The work that the card shows, if it is a job that has started."""
 
     class Clicked(Message):
         """A card was clicked, the `chain`-th time in a row."""
@@ -149,6 +157,8 @@ class Card(Widget):
 
 class PostCard(Card):
     """A post with its prediction, or with the reason why it has no prediction."""
+
+    can_repeat = True
 
     def __init__(self, text: str, adapter: str, analysis: Analysis | None = None) -> None:
         super().__init__()

@@ -47,7 +47,6 @@ class JobCard(Card):
     def __init__(self, adapter: str) -> None:
         super().__init__()
         self.adapter = adapter
-        self.job: Job | None = None
         self.failure = ""
 
     @property
@@ -89,6 +88,8 @@ class JobCard(Card):
 
 class LabelingCard(JobCard):
     """A file that is being labeled, or files that are labeled on Ray."""
+
+    can_repeat = True
 
     def __init__(self, config: LabelingConfig | ClusterLabelingConfig) -> None:
         super().__init__(config.adapter)

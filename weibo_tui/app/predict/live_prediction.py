@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from weibo_tui.app.base import MainScreen
 from weibo_tui.app.formatting import SIGNS, safe_line
 from weibo_tui.app.predict.prompt import MAX_CHARACTERS, Prompt
 from weibo_tui.display_names import label_name
 from weibo_tui.presentation.numbers import confidence
-from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench import ComputeOptions, Workbench
+
+if TYPE_CHECKING:
+    from weibo_tui.storage.history import Analysis
+    from weibo_tui.workbench import Workbench
 
 PAUSE_SECONDS = 0.01
 """Pause after which the text is predicted. What an input method sends at once comes faster."""
 LATE_SECONDS = 0.5
 """Time after which LATE takes the place of the last prediction, as during a long step of a training."""
 LATE = "…"
-ONE_THREAD = ComputeOptions(threads=1)
-"""One CPU thread, so that a core is left for the keys. For a short post, several are hardly faster."""
 
 
 class LivePrediction:
@@ -74,10 +75,13 @@ class LivePrediction:
 
     def _analyze(self, wb: Workbench) -> Analysis | None:
         """Predict the newest text, which may be another one than when the engine was called."""
+        from weibo_tui.workbench import ComputeOptions
+
         if not (post := self._post):
             return None
         adapter = self._screen.app.catalog.adapter
-        return next(wb.iter_predict([post], adapter, source="app", machine=ONE_THREAD))
+        # One thread, so that a core is left for the keys. For a short post, several are hardly faster.
+        return next(wb.iter_predict([post], adapter, source="app", machine=ComputeOptions(threads=1)))
 
     def _show_late(self) -> None:
         if self._post:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual import events
 from textual.message import Message
@@ -14,16 +14,15 @@ from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.predict.card import Card, PostCard, create_card
 from weibo_tui.app.predict.card_list import CardList
-from weibo_tui.app.predict.copying import COPY_FORMATS
-from weibo_tui.app.predict.job_card import JobCard, LabelingCard
 from weibo_tui.app.services.explanations import ExplainedPost
 from weibo_tui.app.services.jobs import Job
-from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.history import Analysis, Entry
-from weibo_tui.workbench import Workbench
+from weibo_tui.storage.entries import Analysis, Entry
+
+if TYPE_CHECKING:
+    from weibo_tui.workbench import Workbench
 
 PAGE = 50
 """Entries of the history that are loaded at a time."""
@@ -42,10 +41,10 @@ CARD_ACTIONS: Mapping[str, Callable[[Card], bool]] = {
     "explain": _has_prediction,
     "correct": _has_prediction,
     "uncorrect": _has_prediction,
-    "predict_again": lambda card: isinstance(card, PostCard | LabelingCard) and not card.busy,
+    "predict_again": lambda card: card.can_repeat and not card.busy,
     "show_in_history": lambda card: isinstance(card.entry, Analysis),
     "delete_card": lambda card: not card.busy,
-    "stop_work": lambda card: isinstance(card, JobCard) and card.busy,
+    "stop_work": lambda card: card.job is not None and card.busy,
 }
 """The actions on the card under the cursor, and when they work."""
 
@@ -178,6 +177,8 @@ class PredictionList(CardList, inherit_bindings=False):
 
     def action_explain(self) -> None:
         if isinstance(self.cursor, PostCard) and (post := self.cursor.explained_post) is not None:
+            from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
+
             self.app.push_screen(ExplanationScreen(post, self._turn))
 
     def _turn(self, step: int) -> ExplainedPost | None:
@@ -205,6 +206,8 @@ class PredictionList(CardList, inherit_bindings=False):
             get_app(self).run_task(self._copy_as(self.cursor.prediction), node=self)
 
     async def _copy_as(self, prediction: Analysis) -> None:
+        from weibo_tui.app.predict.copying import COPY_FORMATS
+
         answers = [(name, _(title)) for name, (title, _write, _message) in COPY_FORMATS.items()]
         answer = await self.app.push_screen_wait(ChoiceDialog(_("Copy as:"), answers, self._copy_format))
         if answer is not None:
@@ -303,7 +306,7 @@ class PredictionList(CardList, inherit_bindings=False):
             self.unhide(card)
 
     def action_stop_work(self) -> None:
-        if isinstance(self.cursor, JobCard) and self.cursor.job is not None:
+        if self.cursor is not None and self.cursor.job is not None:
             get_app(self).run_task(self._stop(self.cursor.job), node=self)
 
     async def _stop(self, job: Job) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.binding import ActiveBinding
@@ -17,10 +18,7 @@ from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import SIGNS, label_color, safe_line
 from weibo_tui.app.keymap import KEYS, bindings, keys_of
-from weibo_tui.app.predict.adapter_dialog import AdapterDialog
 from weibo_tui.app.predict.card import PostCard
-from weibo_tui.app.predict.job_card import BatchCard, LabelingCard
-from weibo_tui.app.predict.label_file_form import LabelingForm
 from weibo_tui.app.predict.live_prediction import LivePrediction
 from weibo_tui.app.predict.prediction_list import PredictionList
 from weibo_tui.app.predict.prompt import MAX_CHARACTERS, Prompt
@@ -29,9 +27,11 @@ from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench import Workbench
+from weibo_tui.storage.entries import Analysis
 from weibo_tui.workbench.legacy_project import LegacyProject
+
+if TYPE_CHECKING:
+    from weibo_tui.workbench import Workbench
 
 MAX_BATCH_CARDS = 20
 """Pasted posts that get a card; of more posts the last ones do."""
@@ -187,6 +187,8 @@ class PredictScreen(MainScreen):
             self.prompt.insert_text(text)
         elif answer == "each" and await self._ensure_adapter():
             adapter = self.app.catalog.adapter
+            from weibo_tui.app.predict.job_card import BatchCard
+
             cards = [PostCard(line, adapter) for line in lines[-MAX_BATCH_CARDS:]]
             self.prediction_list.append(*cards, BatchCard(lines, cards, adapter))
 
@@ -196,6 +198,8 @@ class PredictScreen(MainScreen):
         self.run_task(self._choose_adapter())
 
     async def _choose_adapter(self) -> None:
+        from weibo_tui.app.predict.adapter_dialog import AdapterDialog
+
         catalog = self.app.catalog
         dialog = AdapterDialog(_("Adapter for new predictions:"), catalog, catalog.adapter, _("in use"))
         name = await self.app.push_screen_wait(dialog)
@@ -252,12 +256,16 @@ class PredictScreen(MainScreen):
         self.action_write()
 
     def on_prediction_list_repeat(self, message: PredictionList.Repeat) -> None:
-        if isinstance(message.card, LabelingCard):
-            self.prediction_list.append(LabelingCard(message.card.config))
-        elif isinstance(message.card, PostCard):
+        from weibo_tui.app.predict.job_card import LabelingCard
+
+        if isinstance(message.card, PostCard):
             self.run_task(self._predict_again(message.card))
+        elif isinstance(message.card, LabelingCard):
+            self.prediction_list.append(LabelingCard(message.card.config))
 
     async def _predict_again(self, card: PostCard) -> None:
+        from weibo_tui.app.predict.adapter_dialog import AdapterDialog
+
         dialog = AdapterDialog(_("Adapter for this post:"), self.app.catalog, card.adapter, _("used before"))
         name = await self.app.push_screen_wait(dialog)
         if name:
@@ -279,6 +287,9 @@ class PredictScreen(MainScreen):
         self.run_task(self._label_file())
 
     async def _label_file(self) -> None:
+        from weibo_tui.app.predict.job_card import LabelingCard
+        from weibo_tui.app.predict.label_file_form import LabelingForm
+
         config = await self.app.push_screen_wait(LabelingForm())
         if config is not None:
             self.prediction_list.append(LabelingCard(config))

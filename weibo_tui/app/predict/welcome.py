@@ -16,7 +16,6 @@ from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.app.widgets.responsive_text import paragraph
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench.downloads import BASE_SIZE
 from weibo_tui.workbench.legacy_project import LegacyProject
 
 SAMPLES = (
@@ -129,6 +128,8 @@ def _steps(catalog: Catalog, legacy: LegacyProject) -> Iterator[tuple[str, str]]
     if catalog.bases:
         yield "train.new", _("Train an adapter on posts with labels")
     if not catalog.own_bases:
+        from weibo_tui.workbench.downloads import BASE_SIZE
+
         words = _("Download uer's Chinese GPT-2 from Hugging Face ({size} MB)")
         yield "models.get", words.format(size=BASE_SIZE // 10**6)
     yield "models.import", _("Import a base or an adapter from a file")

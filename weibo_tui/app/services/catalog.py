@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.workbench import Workbench
-from weibo_tui.workbench.legacy_project import LegacyProject
+
+if TYPE_CHECKING:
+    from weibo_tui.registry.cards import AdapterCard, BaseCard
+    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.legacy_project import LegacyProject
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.progress import Progress
-from weibo_tui.workbench import Workbench
-from weibo_tui.workbench.explanation import Explanation
+
+if TYPE_CHECKING:
+    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.explanation import Explanation
 
 MAX_KEPT = 50
 
@@ -47,12 +49,12 @@ class Explanations:
         events = await self._engine.call(partial(_start, post=post, shapley=shapley), for_app_only=True)
         while True:
             event = await self._engine.call(lambda _wb: next(events), for_app_only=True)
-            if isinstance(event, Explanation):
+            if not isinstance(event, Progress):
                 break
-            assert isinstance(event, Progress)
             show(event)
-        self._kept = dict([*self._kept.items(), ((post, shapley), event)][-MAX_KEPT:])
-        return event
+        explanation = cast("Explanation", event)
+        self._kept = dict([*self._kept.items(), ((post, shapley), explanation)][-MAX_KEPT:])
+        return explanation
 
 
 def _start(wb: Workbench, post: ExplainedPost, shapley: bool) -> Iterator[object]:

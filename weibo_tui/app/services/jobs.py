@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from textual.content import Content
 from textual.message import Message
@@ -19,7 +19,9 @@ from weibo_tui.locale import with_note
 from weibo_tui.presentation.numbers import duration, percent
 from weibo_tui.progress import Progress, Rate
 from weibo_tui.text.terminal import truncate_cells
-from weibo_tui.workbench import Workbench
+
+if TYPE_CHECKING:
+    from weibo_tui.workbench import Workbench
 
 State = Literal["queued", "waiting", "working", "paused", "stopping", "done", "stopped", "failed"]
 Outcome = Literal["done", "stopped", "failed"]

@@ -18,7 +18,7 @@ from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.message import Message
 
@@ -27,11 +27,12 @@ from weibo_tui.engine.events import RunStarted, StepDone
 from weibo_tui.errors import RunStoppedError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.log import log_exception
-from weibo_tui.progress import Progress
-from weibo_tui.workbench import Workbench
-from weibo_tui.workbench.runs import PAUSE_SECONDS
+from weibo_tui.progress import PAUSE_SECONDS, Progress
 
-POST_SECONDS = 0.1
+if TYPE_CHECKING:
+    from weibo_tui.workbench import Workbench
+
+POST_SECONDS = 0.2
 """Minimum interval between messages of a job."""
 
 GIL_PAUSE_SECONDS, GIL_INTERVAL_SECONDS = 0.0005, 0.02
@@ -113,6 +114,8 @@ class WorkerThread(threading.Thread):
     def _open(self) -> Workbench:
         """Return the thread's workbench, opened when it is first needed. If that fails, the next call tries again."""
         if self._workbench is None:
+            from weibo_tui.workbench import Workbench
+
             self._workbench = self._resources.enter_context(Workbench(self._home))
         return self._workbench
 

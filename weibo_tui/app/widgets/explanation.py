@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -19,7 +20,9 @@ from weibo_tui.errors import WeiboTuiError
 from weibo_tui.presentation.explanation import curve_lines, explanation_legend, explanation_lines
 from weibo_tui.text.shading import STEPS, color, step
 from weibo_tui.text.terminal import wrap_cells
-from weibo_tui.workbench.explanation import Explanation
+
+if TYPE_CHECKING:
+    from weibo_tui.workbench.explanation import Explanation
 
 REST_SECONDS = 0.3
 """Time that a post must be in view before it is explained."""
