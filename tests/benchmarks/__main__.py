@@ -16,12 +16,14 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-SUITES = ("train", "predict", "start", "ui", "typing", "history", "explain", "scale", "ray", "torchrun")
+SUITES = ("train", "predict", "data", "start", "ui", "typing", "history", "explain", "scale", "ray", "torchrun")
 # Functions that run in a process of their own. Each returns its figures, and its module imports what it needs.
 TARGETS = {
     "app at work": ("app_at_work", "run_app"),
     "training alone": ("app_at_work", "train_alone"),
     "history": ("history_data", "query"),
+    "prepare": ("data", "prepare"),
+    "audit": ("data", "time_audit"),
     "typing": ("live_typing", "type_posts"),
     "large model": ("live_typing", "add_large_model"),
     "train": ("engine", "train"),

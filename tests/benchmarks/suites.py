@@ -9,6 +9,7 @@ from functools import partial
 
 from benchmarks import history_data
 from benchmarks.cluster import measure_ray
+from benchmarks.data import measure_data
 from benchmarks.explanations import measure_explanations
 from benchmarks.posts import write_labeled_posts
 from benchmarks.pseudo_terminal import open_terminal, run_in_terminal
@@ -233,6 +234,7 @@ def measure_history(options: BenchmarkOptions, analyses: int = 1_000_000) -> Eve
 SUITES: dict[str, Callable[[BenchmarkOptions], Events]] = {
     "train": measure_training,
     "predict": measure_prediction,
+    "data": measure_data,
     "start": measure_start,
     "ui": measure_event_loop,
     "typing": measure_typing,
