@@ -1,8 +1,9 @@
 """Compare this project with other programs and hold it to targets: `python tests/benchmarks [SUITE]… [--rounds N]`.
 
-The suites are train, predict, start, ui, typing, history, int8, explain, label, scale, ray and torchrun (default: all, an
-hour and a half). What is compared runs in processes of its own, in turn, round after round, so that memory and warm
-caches are not shared. The figures of a process are printed on stderr when it ends, and rows when all rounds have ended.
+The suites are train, predict, data, start, ui, typing, history, int8, explain, label, scale, ray and torchrun (default:
+all, an hour and a half). What is compared runs in processes of its own, in turn, round after round, so that memory and
+warm caches are not shared. The figures of a process are printed on stderr when it ends, and rows when all rounds have
+ended.
 `card` is a program of its own, for a machine with a CUDA device: `python tests/benchmarks card [--rehearsal]`.
 `--target NAME ARGUMENTS` is how one of these processes is started: it prints its figures as a JSON object, the last
 line of stdout.
@@ -20,6 +21,7 @@ from pathlib import Path
 SUITES = (
     "train",
     "predict",
+    "data",
     "start",
     "ui",
     "typing",
@@ -37,6 +39,8 @@ TARGETS = {
     "label in app": ("app_labeling", "label_in_app"),
     "training alone": ("app_at_work", "train_alone"),
     "history": ("history_data", "query"),
+    "prepare": ("data", "prepare"),
+    "audit": ("data", "time_audit"),
     "typing": ("live_typing", "type_posts"),
     "large model": ("live_typing", "add_large_model"),
     "train": ("engine", "train"),

@@ -10,6 +10,7 @@ from itertools import count
 
 from benchmarks import app_labeling, history_data
 from benchmarks.cluster import measure_ray
+from benchmarks.data import measure_data
 from benchmarks.explanations import measure_explanations
 from benchmarks.number_formats import measure_number_formats
 from benchmarks.posts import write_labeled_posts
@@ -274,6 +275,7 @@ def measure_history(options: BenchmarkOptions, analyses: int = 1_000_000) -> Eve
 SUITES: dict[str, Callable[[BenchmarkOptions], Events]] = {
     "train": measure_training,
     "predict": measure_prediction,
+    "data": measure_data,
     "start": measure_start,
     "ui": measure_event_loop,
     "typing": measure_typing,

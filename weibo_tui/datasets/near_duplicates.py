@@ -1,15 +1,16 @@
 """Near-duplicates: texts that share most of their pairs of neighboring characters.
 
-MinHash signatures in bands (Broder 1997; Leskovec et al., "Mining of Massive Datasets", ch. 3) find the candidates, and
-each is then compared exactly, so a returned pair is always similar. All constants are fixed: the same texts give the
-same pairs on every machine.
+MinHash signatures in bands (Broder 1997; Leskovec et al., "Mining of Massive Datasets", ch. 3) find the candidates.
+Bitmaps (Sandes et al. 2020, "A bitmap filter for speeding up exact set similarity joins") leave out most of those that
+are not similar. The others are compared exactly, so a returned pair is always similar. All constants are fixed: the
+same texts give the same pairs on every machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from weibo_tui.progress import Progress
 
@@ -26,8 +27,6 @@ BANDS, ROWS = 8, 3
 MAX_COMPARED = 8  # different texts of one band that each further one is compared with
 STEP = 1000  # texts between two steps of progress
 
-Pairs: TypeAlias = set[tuple[str, str]]
-
 
 def near_duplicates(texts: Sequence[str]) -> Generator[Progress, None, list[tuple[int, int]]]:
     """Return pairs (earlier, later) of indices of similar `texts`, which must all be different.
@@ -37,38 +36,47 @@ def near_duplicates(texts: Sequence[str]) -> Generator[Progress, None, list[tupl
     """
     import numpy as np
 
-    long_enough = [index for index, text in enumerate(texts) if len(set(text[:MAX_LENGTH])) >= MIN_CHARACTERS]
-    keys = np.empty((BANDS, len(long_enough)), np.uint64)
-    for start in range(0, len(long_enough), STEP):
-        part = long_enough[start : start + STEP]
-        keys[:, start : start + len(part)] = _band_keys([texts[index][:MAX_LENGTH] for index in part])
-        yield Progress("grouping", start + len(part), len(long_enough))
+    indices = [index for index, text in enumerate(texts) if _is_long_enough(text)]
+    keys = np.empty((BANDS, len(indices)), np.uint64)
+    bitmaps: list[int] = []
+    for start in range(0, len(indices), STEP):
+        part = indices[start : start + STEP]
+        keys[:, start : start + len(part)], bits = _band_keys([texts[index][:MAX_LENGTH] for index in part])
+        bitmaps += bits.tolist()
+        yield Progress("grouping", start + len(part), len(indices))
+    long_enough = [texts[index][:MAX_LENGTH] for index in indices]
     similar: set[tuple[int, int]] = set()
     compared = 0
     for band in keys:
         for bucket in _buckets(band):
-            members: list[tuple[int, Pairs]] = []  # the first of each kind of texts in the bucket
-            for position in bucket.tolist():
-                index = long_enough[position]
-                pairs: Pairs | None = None
-                for earlier, others in members:
-                    if (earlier, index) in similar:
+            members: list[int] = []  # the first of each kind of texts in the bucket
+            for text in bucket.tolist():
+                for member in members:
+                    if (member, text) in similar:
                         break
-                    pairs = pairs or _pairs(texts[index])
-                    if _are_similar(pairs, others):
-                        similar.add((earlier, index))
+                    one, other = long_enough[member], long_enough[text]
+                    differences = (bitmaps[member] ^ bitmaps[text]).bit_count()
+                    if differences <= _max_differences(one, other) and _are_similar(one, other):
+                        similar.add((member, text))
                         break
                 else:
                     if len(members) < MAX_COMPARED:
-                        members.append((index, pairs or _pairs(texts[index])))
+                        members.append(text)
                 compared += 1
                 if compared % STEP == 0:
-                    yield Progress("grouping", len(long_enough), len(long_enough))
-    return sorted(similar)
+                    yield Progress("grouping", len(indices), len(indices))
+    return sorted((indices[earlier], indices[later]) for earlier, later in similar)
 
 
-def _band_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
-    """Return one key for each band and text, (BANDS, texts): two texts with the same key are candidates."""
+def _is_long_enough(text: str) -> bool:
+    return len(text) >= MIN_CHARACTERS and len(set(text[:MAX_LENGTH])) >= MIN_CHARACTERS
+
+
+def _band_keys(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Return one key for each band and text, (BANDS, texts): two texts with the same key are candidates.
+
+    Also return a bitmap for each text, (texts,), with a bit for the hash of each of its pairs. Each bit that two of
+    them do not share is a pair that the texts do not share."""
     import numpy as np
 
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
@@ -85,7 +93,7 @@ def _band_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
         smallest = np.minimum.reduceat(pairs * factor, starts)
         band = number // ROWS
         keys[band] = _mix(keys[band] ^ smallest)
-    return keys
+    return keys, np.bitwise_or.reduceat(np.uint64(1) << (pairs >> np.uint64(58)), starts)
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -109,10 +117,12 @@ def _buckets(keys: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
         yield order[starts[number] : ends[number]]
 
 
-def _pairs(text: str) -> Pairs:
-    return set(pairwise(text[:MAX_LENGTH]))
+def _max_differences(one: str, other: str) -> float:
+    """Return the largest number of pairs that only one of two similar texts has."""
+    return (len(one) + len(other) - 2) * (1 - MIN_SIMILARITY) / (1 + MIN_SIMILARITY) + 1e-6
 
 
-def _are_similar(pairs: Pairs, others: Pairs) -> bool:
+def _are_similar(one: str, other: str) -> bool:
+    pairs, others = set(pairwise(one)), set(pairwise(other))
     shared = len(pairs & others)
     return shared >= MIN_SIMILARITY * (len(pairs) + len(others) - shared)

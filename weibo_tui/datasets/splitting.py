@@ -22,7 +22,6 @@ from weibo_tui.progress import Progress, drain
 from weibo_tui.text.boilerplate import without_boilerplate
 from weibo_tui.text.cleaning import PREPROCESSING, normalize, repost_parts, words_only
 from weibo_tui.text.keys import hash_text
-from weibo_tui.text.rewriting import rewrite
 from weibo_tui.text.simplified import simplified
 
 if TYPE_CHECKING:
@@ -138,8 +137,8 @@ def group_posts(posts: Sequence[str], grouping: int = GROUPING_VERSION) -> Gener
             parents[max(post, other)] = min(post, other)
 
     for index, post in enumerate(posts):
-        plain = without_boilerplate(post) if grouping > 2 else rewrite(post, ())
-        whole = simplified(plain).text if grouping > 3 else plain.text
+        whole = without_boilerplate(post).text if grouping > 2 else post
+        whole = simplified(whole).text if grouping > 3 else whole
         for part in dict.fromkeys((whole, *repost_parts(whole))):
             text = normalize(part, 1)
             # A post without a text, for example of a name alone, shares that with others of its kind.

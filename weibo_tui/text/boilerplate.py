@@ -75,7 +75,8 @@ EMPTY_RULES = {
 }
 """Patterns of what stands for no words, by name, after the other rules."""
 # Most posts have none of these, and the rules are slow.
-_CUES = ("组图", "赞[", "来自", "网页链接", "抽奖详情", "视频", "全文", "展开c", "收起d", "{%", "转发理由", "转发内容")
+_WORD_CUE = re.compile(r"组图|赞\[|来自|网页链接|抽奖详情|视频|全文|展开c|收起d|\{%|转发理由|转发内容")
+_EMPTY_CUE = re.compile("分享|转发微博|轉發微博|Repost")
 _HAS_PRIVATE = re.compile(f"[{_PRIVATE}]")
 # weiboSpider, Weibo itself
 _FORWARDED = re.compile(r"\s(?:原始用户|转发内容):|[/／]{2}\s*(?:<a\s[^<>]*>)?[@＠]")
@@ -97,9 +98,11 @@ def without_boilerplate(post: str) -> Cleaned:
     address before it does not join the word after it. What is forwarded begins with `//@用户:`.
     """
     plain = rewrite(post, _edits(_HTML, post) if "<" in post or "&" in post else ())
-    if any(cue in plain.text for cue in _CUES) or _HAS_PRIVATE.search(plain.text):
+    if _WORD_CUE.search(plain.text) or _HAS_PRIVATE.search(plain.text):
         plain = rewrite(plain, _edits(_WORDS, plain.text))
-    return rewrite(plain, _edits(_EMPTY, plain.text))
+    if _EMPTY_CUE.search(plain.text):
+        plain = rewrite(plain, _edits(_EMPTY, plain.text))
+    return plain
 
 
 def split_forwarded(post: str) -> tuple[str, str]:

@@ -1,12 +1,12 @@
 """Traditional characters as simplified ones, by the tables of OpenCC (https://github.com/BYVoid/OpenCC, `t2s`).
 
-They know words: 乾淨 becomes 干净, and 乾隆 keeps its 乾.
+They know words: 乾淨 becomes 干净, and 乾隆 keeps its 乾. All of them consist of Han characters.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -20,20 +20,32 @@ _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 
 def simplified(post: str | Cleaned) -> Cleaned:
     """Return the post with simplified characters. Where a run of characters keeps its length, each keeps its place."""
-    return rewrite(post, _edits(post if isinstance(post, str) else post.text))
-
-
-def _edits(text: str) -> Iterator[Edit]:
+    text = post if isinstance(post, str) else post.text
     convert = _converter().convert
+    try:
+        converted = convert(text)  # of the whole post first, which is faster, and leaves most posts as they are
+    except UnicodeEncodeError:  # a surrogate without a partner
+        converted = ""
+    if converted == text:
+        return rewrite(post, ())
+    if len(converted) == len(text):
+        return rewrite(post, _changed_characters(text, converted, 0))
+    return rewrite(post, _edits_of_runs(text, convert))
+
+
+def _edits_of_runs(text: str, convert: Callable[[str], str]) -> Iterator[Edit]:
     for match in _HAN.finditer(text):
-        begin, run = match.start(), match[0]
-        converted = convert(run)
-        if len(converted) != len(run):
-            yield begin, match.end(), converted
-        elif converted != run:
-            for place, (old, new) in enumerate(zip(run, converted, strict=True), begin):
-                if old != new:
-                    yield place, place + 1, new
+        converted = convert(match[0])
+        if len(converted) != len(match[0]):
+            yield *match.span(), converted
+        else:
+            yield from _changed_characters(match[0], converted, match.start())
+
+
+def _changed_characters(text: str, converted: str, begin: int) -> Iterator[Edit]:
+    for place, (old, new) in enumerate(zip(text, converted, strict=True), begin):
+        if old != new:
+            yield place, place + 1, new
 
 
 @cache

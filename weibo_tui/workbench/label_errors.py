@@ -19,9 +19,9 @@ from weibo_tui.progress import Progress
 from weibo_tui.storage.export import write_csv
 from weibo_tui.text.cleaning import PREPROCESSING
 from weibo_tui.workbench.config import AuditConfig
+from weibo_tui.workbench.encoding import encode_posts
 from weibo_tui.workbench.models import ModelLoader
 from weibo_tui.workbench.scratch_arrays import array_allocator
-from weibo_tui.workbench.training import encode_posts
 
 if TYPE_CHECKING:
     import numpy as np

@@ -27,6 +27,7 @@ from weibo_tui.text.keys import text_key
 from weibo_tui.workbench.baselines import compare_with_baselines
 from weibo_tui.workbench.config import TrainingConfig
 from weibo_tui.workbench.downloads import download_base
+from weibo_tui.workbench.encoding import Encoding, encode_posts
 from weibo_tui.workbench.evaluation import score_posts
 from weibo_tui.workbench.models import ModelLoader
 from weibo_tui.workbench.parallel import share_job
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
     from weibo_tui.registry.bases import OpenBase
 
 KIND = "train"
-ENCODE_BATCH = 1000
-"""Posts that are encoded between two yields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,29 +248,36 @@ def _prepare(
 
     hyper = config.hyper
     dataset = yield from load_data(config, samples)
-    split = yield from split_with_progress(
-        dataset.posts,
-        dataset.labels,
-        config.validation,
-        config.test,
-        config.seed_of_split,
-        config.grouping,
-        _own_parts(dataset, config),
-    )
+    own_parts = _own_parts(dataset, config)
     compute = models.training_compute(config.machine)
     base = models.open_base(config.base, compute)
+    blocks = check_base_fits(config, base.backbone.config)
+    # Posts of a test file come last. They are encoded when they are predicted.
+    posts = dataset.posts[: len(dataset.posts) - len(own_parts.get("test", ()))]
+    with Encoding(base.tokenizer, posts, hyper.max_length, config.preprocessing) as encoding:
+        split = yield from split_with_progress(
+            dataset.posts,
+            dataset.labels,
+            config.validation,
+            config.test,
+            config.seed_of_split,
+            config.grouping,
+            own_parts,
+        )
+        encoded = yield from encoding.finish()
     shape = AdapterConfig(
         width=base.backbone.config.width,
-        blocks=check_base_fits(config, base.backbone.config),
+        blocks=blocks,
         labels=len(dataset.names),
         bottleneck=hyper.bottleneck,
         activation=hyper.activation,
         dropout=hyper.dropout,
     )
-    examples = yield from _examples(
-        base.tokenizer, dataset, split.train, config, emoticon_free=hyper.emoticon_dropout > 0
-    )
-    held_out = yield from _examples(base.tokenizer, dataset, split.validation, config, emoticon_free=False)
+    without = None
+    if hyper.emoticon_dropout > 0:
+        without = yield from _encode_without_emoticons(base.tokenizer, dataset, split.train, config)
+    examples = _examples(dataset, split.train, encoded, without)
+    held_out = _examples(dataset, split.validation, encoded)
     probes = yield from _encode_probes(base.tokenizer, config)
     machine = resolved_options(compute, config.machine)
     job = AdapterJob(
@@ -299,41 +305,32 @@ def check_base_fits(config: TrainingConfig, shape: GPT2Config) -> tuple[int, ...
     return blocks
 
 
+def _encode_without_emoticons(
+    tokenizer: PostTokenizer, dataset: Dataset, indices: NDArray[np.int64], config: TrainingConfig
+) -> Generator[Progress, None, EncodedPosts]:
+    posts = [without_emoticons(dataset.posts[index]) for index in indices]
+    return (yield from encode_posts(tokenizer, posts, config.hyper.max_length, config.preprocessing))
+
+
 def _examples(
-    tokenizer: PostTokenizer, dataset: Dataset, indices: NDArray[np.int64], config: TrainingConfig, emoticon_free: bool
-) -> Generator[Progress, None, Examples]:
+    dataset: Dataset, indices: NDArray[np.int64], encoded: EncodedPosts, without: EncodedPosts | None = None
+) -> Examples:
+    """Return the posts `indices` that have a token, from all posts of the dataset that are `encoded`.
+
+    `without` are those of the indices without their emoticons."""
     import numpy as np
 
     from weibo_tui.engine.training import Examples
 
-    posts = [dataset.posts[index] for index in indices]
-    encoded = yield from encode_posts(tokenizer, posts, config.hyper.max_length, config.preprocessing)
-    without = None
-    if emoticon_free:
-        without = yield from encode_posts(
-            tokenizer, list(map(without_emoticons, posts)), config.hyper.max_length, config.preprocessing
-        )
+    encoded = encoded.take(indices)
+    if without is not None:
         # A post of emoticons only has no variant without them.
-        own = np.arange(len(posts))
+        own = np.arange(len(indices))
         joined = type(encoded).join([encoded, without])
-        without = joined.take(np.where(without.num_content_tokens > 0, own + len(posts), own))
+        without = joined.take(np.where(without.num_content_tokens > 0, own + len(indices), own))
     readable = np.flatnonzero(encoded.num_content_tokens)
     labels = np.array([dataset.labels[index] for index in indices], np.int64)
     return Examples(encoded.take(readable), labels[readable], None if without is None else without.take(readable))
-
-
-def encode_posts(
-    tokenizer: PostTokenizer, posts: Sequence[str], max_length: int, preprocessing: int
-) -> Generator[Progress, None, EncodedPosts]:
-    """Return the token ids of posts, with an event after each batch."""
-    from weibo_tui.engine.tokenizer import EncodedPosts
-
-    parts = []
-    for start in range(0, len(posts), ENCODE_BATCH):
-        batch = posts[start : start + ENCODE_BATCH]
-        parts.append(tokenizer.encode_posts(batch, max_length, preprocessing)[1])
-        yield Progress("encoding", start + len(batch), len(posts))
-    return EncodedPosts.join(parts)
 
 
 def _encode_probes(tokenizer: PostTokenizer, config: TrainingConfig) -> Generator[Progress, None, EncodedPosts]:
