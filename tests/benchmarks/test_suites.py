@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from benchmarks import card, cluster, ray_labeling, scale, suites, torchrun
+from benchmarks import card, cluster, data, ray_labeling, scale, suites, torchrun
 from benchmarks.posts import FORMATS
 from benchmarks.runner import BenchmarkOptions, Comparison
 
@@ -55,6 +55,18 @@ def test_history_and_start_suites_measure_each_row(home: Path) -> None:
     assert sum(row.threshold is not None for row in rows) == 10
     assert all(row.ours.median > 0 for row in rows)
     assert all(len(row.ours.values) == 2 and row.notes["analyses"] == 300 for row in rows if row.suite == "history")
+    assert not list(home.iterdir())
+
+
+def test_data_suite_measures_preparing_and_audit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WEIBO_TUI_STARTER")  # it needs the bundled base
+    events = data.measure_data(BenchmarkOptions(rounds=1), 400, 300)
+    rows = {event.name: event for event in events if isinstance(event, Comparison)}
+    assert [name for name, row in rows.items() if row.threshold] == [
+        "read, split and encode 400 posts",
+        "audit 300 posts",
+    ]
+    assert all(row.ours.median > 0 for row in rows.values())
     assert not list(home.iterdir())
 
 

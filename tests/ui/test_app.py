@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import RenderableType
 from stage import app_of, drawn, message_line, play, until
+from textual._compositor import LayoutUpdate
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from weibo_tui import locale
 from weibo_tui.app.app import WeiboApp
@@ -17,6 +20,7 @@ from weibo_tui.app.commands import commands
 from weibo_tui.app.help_screen import Help
 from weibo_tui.app.keymap import KEYS
 from weibo_tui.app.services.jobs import Job
+from weibo_tui.app.terminal.textual_private import TextualApp
 from weibo_tui.app.widgets.chrome import StatusBar, StatusMessage
 from weibo_tui.errors import UserInputError
 from weibo_tui.workbench import Workbench
@@ -205,5 +209,26 @@ def test_keys_and_commands_are_translated(monkeypatch: pytest.MonkeyPatch) -> No
             assert [text for text in listed if not text.startswith("«")] == []
         await open_help(pilot)
         assert "«Keys that work now»" in drawn(pilot)
+
+    play(scene)
+
+
+def test_status_change_does_not_draw_the_whole_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    updates: list[object] = []
+
+    def record(app: TextualApp, screen: Screen[object], update: RenderableType | None) -> None:
+        updates.append(update)
+        display(app, screen, update)
+
+    display = TextualApp._display
+    monkeypatch.setattr(TextualApp, "_display", record)
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app_of(pilot).device)
+        updates.clear()
+        app_of(pilot).device = "abacus"
+        await until(pilot, lambda: "abacus" in drawn(pilot))
+        assert updates
+        assert not any(isinstance(update, LayoutUpdate) for update in updates)
 
     play(scene)

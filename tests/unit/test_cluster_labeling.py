@@ -7,7 +7,9 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,6 +30,7 @@ from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.part_folders import PLAN_NAME
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import ClusterLabelingConfig, ClusterLabelingResult, Workbench
+from weibo_tui.workbench.cluster import session
 from weibo_tui.workbench.cluster.work import ClusterWork
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -190,6 +193,26 @@ def test_unreachable_cluster_is_named(wb: Workbench, source: Path, out: Path) ->
         with pytest.raises(UserInputError, match=f"No Ray cluster at {address} .*{reason}"):
             run(wb, config(source, out, address=address))
     assert not out.exists()
+
+
+@pytest.mark.usefixtures("local_network")
+@pytest.mark.parametrize(("answer", "reason"), [(b"", "no answer within"), (b"HTTP/1.1 400", "another program")])
+def test_server_that_is_no_ray_is_named(answer: bytes, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "_ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connections: list[socket.socket] = []
+
+        def serve() -> None:
+            connections.append(server.accept()[0])
+            connections[0].sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(UserInputError, match=f"No Ray cluster at {address} .*{reason}"):
+            session._connect(address)
+        thread.join()
+        connections[0].close()
 
 
 @pytest.mark.parametrize(

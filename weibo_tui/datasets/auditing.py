@@ -236,7 +236,8 @@ def _emoticons(posts: list[str], raw_labels: list[str], seed: int) -> Generator[
     import numpy as np
 
     yield Progress("emoticons", 0, len(posts))
-    share = _share(sum(bool(find_emoticons(post)) for post in posts), len(posts))
+    found = [find_emoticons(post) for post in posts]
+    share = _share(sum(map(bool, found)), len(posts))
     labeled = [index for index, label in enumerate(raw_labels) if label]
     texts = [posts[index] for index in labeled]
     labels, codes = np.unique([raw_labels[index] for index in labeled], return_inverse=True)
@@ -247,18 +248,19 @@ def _emoticons(posts: list[str], raw_labels: list[str], seed: int) -> Generator[
     except UserInputError:  # too few groups for a hold-out
         return Emoticons(share, None, None)
     majority = float(np.mean(codes[parts.test] == np.bincount(codes[parts.train]).argmax()))
-    has_emoticons = any(find_emoticons(texts[index]) for index in parts.train)
-    linear = _linear_accuracy(texts, codes, parts) if has_emoticons else majority
+    found = [found[index] for index in labeled]
+    has_emoticons = any(found[index] for index in parts.train)
+    linear = _linear_accuracy(found, codes, parts) if has_emoticons else majority
     yield Progress("emoticons", len(posts), len(posts))
     return Emoticons(share, linear, majority)
 
 
-def _linear_accuracy(texts: Sequence[str], codes: NDArray[np.int64], parts: Split) -> float:
+def _linear_accuracy(emoticons: Sequence[list[str]], codes: NDArray[np.int64], parts: Split) -> float:
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    counter = CountVectorizer(analyzer=find_emoticons)
-    features = counter.fit_transform(texts[index] for index in parts.train)
+    counter = CountVectorizer(analyzer=iter)
+    features = counter.fit_transform(emoticons[index] for index in parts.train)
     model = LogisticRegression(max_iter=1000).fit(features, codes[parts.train])
-    held_out = counter.transform(texts[index] for index in parts.test)
+    held_out = counter.transform(emoticons[index] for index in parts.test)
     return float(model.score(held_out, codes[parts.test]))

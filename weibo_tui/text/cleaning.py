@@ -126,7 +126,7 @@ def normalize(post: str, version: int = PREPROCESSING) -> str:
     """Return the text by which posts are compared: NFKC, lower case, no URLs, @names, white space or invisible
     characters, and with what version 2 or 3 of `clean` does first."""
     text = _plain(post, version).text if version > 1 else post
-    if _MARK.search(text[MAX_MARKS - 1 :: MAX_MARKS]):  # one of each so many neighbors is among these
+    if _MARK.search(text[MAX_MARKS - 1 :: MAX_MARKS]):  # one of any 30 neighbors is in this slice
         text = _MARKS.sub("\\g<0>\u034f", text)
     for wide, narrow in _WIDE:
         text = text.replace(wide, narrow)

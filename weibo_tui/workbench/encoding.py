@@ -1,7 +1,7 @@
-"""Encoding of posts in threads, while other work goes on.
+"""Encoding of posts in threads, next to other work.
 
 The tokenizer releases the interpreter's lock and uses all cores. So the posts of one batch are cleaned while those of
-another are encoded, and a training groups its posts meanwhile.
+another are encoded, and a training groups its posts at the same time.
 """
 
 from __future__ import annotations

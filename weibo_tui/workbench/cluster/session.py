@@ -18,7 +18,10 @@ from weibo_tui.version import __version__
 from weibo_tui.workbench.cluster.workers import NodeResources
 
 _OBJECTS = (100 * 2**20, 2**31)  # bytes of memory for what processes on this machine share, at least and at most
-_CONNECT_SECONDS, _CHECK_SECONDS = 10.0, 120.0
+_CONNECT_SECONDS, _ANSWER_SECONDS, _CHECK_SECONDS = 10.0, 30.0, 120.0
+# Ray speaks gRPC, which is HTTP/2: both sides begin with a frame of settings (RFC 9113, 3.4 and 4.1).
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+_SETTINGS = 4
 
 
 @contextmanager
@@ -38,7 +41,7 @@ def ray_session(address: str | None, folder: Path) -> Iterator[None]:
             _connect(address)
     except WeiboTuiError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # Ray exits where a server does not go on answering
         raise _no_ray(address, " ".join(str(error).split())) from error
     try:
         yield
@@ -76,17 +79,35 @@ def _no_ray(address: str | None, reason: str) -> WeiboTuiError:
 
 
 def _connect(address: str) -> None:
-    import ray
-
     if address != "auto":
         host, _sign, port = address.rpartition(":")
         if not host or not port.isdecimal():
             raise _no_ray(address, _("not of the form HOST:PORT"))
-        try:  # Ray itself waits for minutes
-            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+        try:
+            is_ray = _answers(host.strip("[]"), int(port))
+        except TimeoutError as error:
+            raise _no_ray(
+                address, _("no answer within {seconds} seconds").format(seconds=f"{_ANSWER_SECONDS:.0f}")
+            ) from error
         except (OSError, OverflowError) as error:
             raise _no_ray(address, getattr(error, "strerror", None) or str(error)) from error
+        if not is_ray:
+            raise _no_ray(address, _("another program answers"))
+    import ray
+
     ray.init(address=address, configure_logging=False, log_to_driver=False)
+
+
+def _answers(host: str, port: int) -> bool:
+    """Return whether a server greets as Ray does. Raise OSError where no server answers.
+
+    Ray itself waits for minutes."""
+    with socket.create_connection((host, port), _CONNECT_SECONDS) as connection:
+        if os.environ.get("RAY_USE_TLS", "0") != "0":
+            return True  # it answers with TLS first
+        connection.settimeout(_ANSWER_SECONDS)
+        connection.sendall(_HELLO)
+        return connection.recv(4, socket.MSG_WAITALL)[3:] == bytes((_SETTINGS,))
 
 
 def _start(folder: Path) -> None:
