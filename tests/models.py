@@ -15,7 +15,7 @@ import torch
 from made_up import BAD, BAD_MARKS, ENDINGS, GOOD, GOOD_MARKS, OPENINGS, THINGS, write_corpus, write_posts
 from torch import Tensor
 
-from weibo_tui.engine.activation_cache import ArrayAllocator
+from weibo_tui.engine.activation_cache import OpenFile
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.device import Compute
@@ -162,7 +162,7 @@ def trainer(
     *,
     blocks: tuple[int, ...] = (0, 1),
     micro_tokens: int = 2048,
-    allocate: ArrayAllocator | None = None,
+    open_file: OpenFile | None = None,
     processes: Processes = ALONE,
 ) -> AdapterTrainer:
     """Return the training of a new adapter for two labels, in float64 where the backbone is."""
@@ -177,7 +177,7 @@ def trainer(
         hyper,
         compute(dtype, micro_tokens),
         0,
-        allocate,
+        open_file,
         processes=processes,
     )
 

@@ -31,7 +31,9 @@ from weibo_tui.cli.output import (
 from weibo_tui.cli.score_card import score_lines
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.events import (
+    ActivationsCached,
     BatchHalved,
+    CachePlanned,
     Evaluated,
     JournalDelayed,
     ProbesPredicted,
@@ -277,7 +279,7 @@ class _EventPrinter:
         elif isinstance(event, Evaluated) and event.accuracy is None and not isfinite(event.loss):
             message = _("No validation loss at step {step}. The validation posts are too few or too short.")
             self._bars.line(message.format(step=f"{event.step:,}"))
-        elif isinstance(event, Evaluated | BatchHalved | JournalDelayed):
+        elif isinstance(event, Evaluated | CachePlanned | ActivationsCached | BatchHalved | JournalDelayed):
             self._bars.line(describe_event(to_json(event)))
 
     def show_probes(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weibo_tui.engine.activation_cache import ActivationCache, ArrayAllocator
+from weibo_tui.engine.activation_cache import ActivationCache, OpenFile
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.batches import Indices
 from weibo_tui.engine.device import Compute
@@ -27,7 +27,7 @@ _VALIDATION_STEP = 10
 
 @dataclass(frozen=True, slots=True)
 class CrossValidation:
-    """Trainings of adapters of one shape on labeled posts; `allocate` is for the cached activations."""
+    """Trainings of adapters of one shape on labeled posts; `open_file` is for the cached activations."""
 
     backbone: GPT2
     config: AdapterConfig
@@ -36,7 +36,7 @@ class CrossValidation:
     hyper: Hyperparameters
     compute: Compute
     padding: int
-    allocate: ArrayAllocator
+    open_file: OpenFile
 
     def probabilities(self, splits: Iterable[tuple[Indices, Indices]]) -> Generator[Progress, None, Floats]:
         """Return the probabilities (posts, labels) by the adapter that was trained without the post.
@@ -63,7 +63,8 @@ class CrossValidation:
         block = ActivationCache.last_block(self.config.blocks, self.backbone.config.layers)
         if block < 1:
             return None
-        cache = ActivationCache(self.backbone, self.posts, np.arange(len(self.posts)), block, self.allocate)
+        indices, dtype = np.arange(len(self.posts)), self.compute.dtype
+        cache = ActivationCache(self.backbone, self.posts, indices, block, dtype, self.open_file)
         yield from cache.fill(self.padding, self.compute)
         return cache
 

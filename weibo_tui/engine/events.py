@@ -55,6 +55,25 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True)
+class CachePlanned:
+    """The cache of activations needs at most `size` bytes, and `free` bytes of the disk are free.
+
+    Where it is not `used`, because it does not fit, each epoch computes the activations instead."""
+
+    size: int
+    free: int
+    used: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationsCached:
+    """The cache of activations is filled: `size` bytes on disk, after `seconds`."""
+
+    size: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class BatchHalved:
     """Memory was too small: from step `step` on, micro-batches have `tokens` tokens, half as many as before.
 
@@ -120,6 +139,8 @@ Event = (
     Progress
     | RunStarted
     | StepDone
+    | CachePlanned
+    | ActivationsCached
     | BatchHalved
     | ProbesPredicted
     | Evaluated

@@ -22,12 +22,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from weibo_tui.engine.activation_cache import ActivationCache, ArrayAllocator
+from weibo_tui.engine.activation_cache import ActivationCache, OpenFile
 from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.batches import Indices, micro_batches, pad, training_steps
 from weibo_tui.engine.calibration import negative_log_likelihood
 from weibo_tui.engine.device import Compute, memory, reset_peak_memory, to_device
-from weibo_tui.engine.events import BatchHalved, Evaluated, Event, ProbesPredicted, StepDone
+from weibo_tui.engine.events import ActivationsCached, BatchHalved, Evaluated, Event, ProbesPredicted, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.graphs import CudaCapture, GraphedBackward
 from weibo_tui.engine.heap import HeapTrimmer
@@ -119,11 +119,11 @@ class AdapterTrainer:
         hyper: Hyperparameters,
         compute: Compute,
         padding: int,
-        allocate: ArrayAllocator | None = None,
+        open_file: OpenFile | None = None,
         probes: EncodedPosts | None = None,
         processes: Processes = ALONE,
     ) -> None:
-        """`padding` is the padding id. With `allocate`, activations below the adapter are cached in its arrays.
+        """`padding` is the padding id. With `open_file`, activations below the adapter are cached.
 
         `probes` are predicted in each validation; they change nothing else. All `processes` have the same inputs,
         except for the device and the probes."""
@@ -140,7 +140,7 @@ class AdapterTrainer:
         # The variants without emoticons follow the posts themselves.
         variants = [train.encoded, train.emoticon_free] if train.emoticon_free else None
         self._variants = EncodedPosts.join(variants) if variants else train.encoded
-        self._allocate = allocate
+        self._open_file = open_file
         self._caches: dict[str, ActivationCache] = {}
         self._heap = HeapTrimmer()
         self._best = _copies(adapter)
@@ -235,17 +235,20 @@ class AdapterTrainer:
         return np.where(random.random(len(own)) < self.hyper.emoticon_dropout, own + len(own), own)
 
     def _fill_caches(self) -> Iterator[Event]:
-        if self._allocate is None or self._caches:
+        if self._open_file is None or self._caches:
             return
+        started = time.perf_counter()
         used = np.unique([self._epoch_variants(epoch) for epoch in range(1, self.hyper.epochs + 1)])
         used = self.processes.owned(used, len(self.train.encoded))
         held_out = np.arange(len(self.validation.encoded))[self.processes.share]
         block = ActivationCache.last_block(self.adapter.config.blocks, self.backbone.config.layers)
         parts = {"train": (self._variants, used), "validation": (self.validation.encoded, held_out)}
         for name, (posts, indices) in parts.items():
-            cache = ActivationCache(self.backbone, posts, indices, block, self._allocate)
+            cache = ActivationCache(self.backbone, posts, indices, block, self.compute.dtype, self._open_file)
             yield from cache.fill(self.padding, self.compute)
             self._caches[name] = cache
+        size = sum(cache.size for cache in self._caches.values())
+        yield ActivationsCached(size, time.perf_counter() - started)
 
     def _step(self, posts: Indices, variants: Indices, lengths: NDArray[np.int64]) -> Iterator[Event]:
         """Do an optimizer step on `posts`; `variants` and their `lengths` are of all posts."""

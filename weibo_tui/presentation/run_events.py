@@ -8,7 +8,7 @@ from typing import Any
 from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, ngettext
-from weibo_tui.presentation.numbers import NO_FIGURE, figure, percent
+from weibo_tui.presentation.numbers import NO_FIGURE, duration, figure, percent, size
 
 
 def compute_setup(started: Mapping[str, Any]) -> str:
@@ -27,10 +27,23 @@ def posts_per_split(started: Mapping[str, Any]) -> str:
 
 
 def describe_event(event: Mapping[str, Any]) -> str:
-    """Return a sentence about an evaluation, a halved batch or a delayed journal."""
+    """Return a sentence about an evaluation, the cache, a halved batch or a delayed journal."""
     match event.get("event"):
         case "Evaluated":
             return _evaluation(event)
+        case "CachePlanned":
+            if event.get("used"):
+                message = _("The cache of activations needs up to {size} on disk; {free} are free.")
+            else:
+                message = _(
+                    "The cache of activations would need {size} on disk, too much for {free}. Training without it, "
+                    "which takes longer."
+                )
+            return message.format(**{name: size(figure(event.get(name)) or 0) for name in ("size", "free")})
+        case "ActivationsCached":
+            message = _("Activations cached: {size} in {time}.")
+            seconds = figure(event.get("seconds")) or 0
+            return message.format(size=size(figure(event.get("size")) or 0), time=duration(seconds))
         case "BatchHalved":
             message = _("Out of memory: each step is now computed in parts of {tokens} tokens.")
             return message.format(tokens=f"{int(figure(event.get('tokens')) or 0):,}")

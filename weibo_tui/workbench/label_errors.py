@@ -21,7 +21,7 @@ from weibo_tui.text.cleaning import PREPROCESSING
 from weibo_tui.workbench.config import AuditConfig
 from weibo_tui.workbench.encoding import encode_posts
 from weibo_tui.workbench.models import ModelLoader
-from weibo_tui.workbench.scratch_arrays import array_allocator
+from weibo_tui.workbench.scratch_files import file_opener
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,7 +115,7 @@ def _by_adapters(
         hyper=hyper,
         compute=compute,
         padding=base.tokenizer.special_tokens.pad,
-        allocate=array_allocator(models.paths.runs),
+        open_file=file_opener(models.paths.runs),
     )
     places = np.full(len(dataset.posts), -1)
     places[readable] = np.arange(len(readable))

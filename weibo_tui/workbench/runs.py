@@ -67,7 +67,7 @@ class RunSession:
         """Record the start of the run. `fields` are those of `RunStarted` that depend on the kind of run."""
         from weibo_tui.engine import parallel
 
-        return self._record(
+        return self.record(
             RunStarted(
                 run=self.run.id,
                 name=self.run.name,
@@ -89,9 +89,9 @@ class RunSession:
         is_due = is_delayed = False
         try:
             for event in self.obeying(trainer.events()):
-                yield self._record(event)
+                yield self.record(event)
                 if self._journal.delayed and not is_delayed:
-                    yield self._record(JournalDelayed())
+                    yield self.record(JournalDelayed())
                 is_delayed = self._journal.delayed
                 elapsed = time.monotonic() - self._saved_at
                 is_due = is_due or type(event).__name__ == "Evaluated" or elapsed > self._checkpoint_seconds
@@ -135,7 +135,7 @@ class RunSession:
     ) -> RunFinished:
         """Record the end of the run with the name and path of its model, and delete the checkpoint."""
         event = RunFinished(self.run.id, name, self.run.kind, str(path), best_epoch, score)
-        self._record(event)
+        self.record(event)
         self._journal.commit()
         self.end("finished", summary)
         self.checkpoint.unlink(missing_ok=True)
@@ -153,7 +153,8 @@ class RunSession:
             message = _("{folder} does not exist any more, so the run stops. If its home was moved, resume it there.")
             raise WeiboTuiError(message.format(folder=self.checkpoint.parent))
 
-    def _record(self, event: Event) -> Event:
+    def record(self, event: Event) -> Event:
+        """Write an event to the journal, and return it."""
         if not isinstance(event, Progress):
             self._journal.add(to_json(event))
         return event
@@ -167,7 +168,7 @@ class RunSession:
         # A resume truncates the journal after the event below, which therefore counts.
         save_snapshot(self.checkpoint, snapshot, {"seq": self._journal.last_seq + 1})
         self._saved_at = time.monotonic()
-        event = self._record(CheckpointSaved(snapshot.values["step"], str(self.checkpoint)))
+        event = self.record(CheckpointSaved(snapshot.values["step"], str(self.checkpoint)))
         self._journal.commit(wait=False)
         return event
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weibo_tui.datasets.dataset import Dataset, check_trainable, load_dataset
 from weibo_tui.datasets.label_map import parse_rules
 from weibo_tui.datasets.splitting import STEP, Split, hash_texts, split_with_progress
-from weibo_tui.engine.events import Event
+from weibo_tui.engine.events import CachePlanned, Event
 from weibo_tui.engine.hyperparameters import ComputeOptions, Hyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -38,7 +38,7 @@ from weibo_tui.workbench.runs import (
     resolved_options,
     run_session,
 )
-from weibo_tui.workbench.scratch_arrays import array_allocator
+from weibo_tui.workbench.scratch_files import MAX_SHARE, file_opener, free_space
 from weibo_tui.workbench.seeds import SeedRuns, seed_runs
 from weibo_tui.workbench.subsets import post_files
 
@@ -59,13 +59,19 @@ KIND = "train"
 
 @dataclass(frozen=True, slots=True)
 class PreparedTraining:
-    """The inputs of a training, a deterministic function of its config and data."""
+    """The inputs of a training, a deterministic function of its config and data. `cache` depends on the free space."""
 
     base: OpenBase
     compute: Compute
     dataset: Dataset
     split: Split
     trainer: AdapterTrainer
+    cache: CachePlanned | None
+
+    @property
+    def keep_states(self) -> bool:
+        """True where activations are cached."""
+        return self.cache is not None and self.cache.used
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,7 @@ class AdapterJob:
             self.hyper,
             compute,
             base.tokenizer.special_tokens.pad,
-            array_allocator(models.paths.runs) if self.keep_states else None,
+            file_opener(models.paths.runs) if self.keep_states else None,
             probes,
             current(),
         )
@@ -129,7 +135,7 @@ def train(models: ModelLoader, runs: Runs, answers: Answers, config: TrainingCon
     if seeds is not None:
         seeds.check_comparable(prepared.dataset.digest, prepared.base.card.fingerprint)
     machine = resolved_options(prepared.compute, config.machine)
-    config = replace(config, machine=machine, split_seed=config.seed_of_split)
+    config = replace(config, machine=machine, split_seed=config.seed_of_split, keep_states=prepared.keep_states)
     stored = {
         "plan": config.to_json(),
         "data": prepared.dataset.digest,
@@ -157,6 +163,10 @@ def resume(models: ModelLoader, runs: Runs, answers: Answers, run: Run) -> Itera
         # Answers since the start change nothing, and runs that are older than the answers leave nothing out.
         last_answer = load_run_config(run, lambda values: int(values.get("last_answer", 0)))
         prepared = yield from _prepare(models, config, answers.sample_texts(last_answer))
+        if config.keep_states and not prepared.keep_states:
+            # Without the cache, it would compute other bits than before.
+            message = _("Run {run} needs {size:.1f} GB on disk for its cached activations. Free some space.")
+            raise UserInputError(message.format(run=run.id, size=prepared.cache.size / 1e9 if prepared.cache else 0))
         if prepared.dataset.digest != data:
             message = _("The data of run {run} has changed since it started ({files}). Start a new run.")
             raise UserInputError(message.format(run=run.id, files=join_list(map(str, config.files))))
@@ -279,12 +289,23 @@ def _prepare(
     examples = _examples(dataset, split.train, encoded, without)
     held_out = _examples(dataset, split.validation, encoded)
     probes = yield from _encode_probes(base.tokenizer, config)
-    machine = resolved_options(compute, config.machine)
+    cache = _plan_cache(models, base, compute, examples, held_out) if config.keep_states else None
+    machine, keep_states = resolved_options(compute, config.machine), cache is not None and cache.used
     job = AdapterJob(
-        config.base, base.card.fingerprint, machine, shape, examples, held_out, hyper, keep_states=config.keep_states
+        config.base, base.card.fingerprint, machine, shape, examples, held_out, hyper, keep_states=keep_states
     )
     share_job(job)
-    return PreparedTraining(base, compute, dataset, split, job.trainer_on(base, compute, models, probes))
+    return PreparedTraining(base, compute, dataset, split, job.trainer_on(base, compute, models, probes), cache)
+
+
+def _plan_cache(
+    models: ModelLoader, base: OpenBase, compute: Compute, examples: Examples, held_out: Examples
+) -> CachePlanned:
+    """Compare the space for the activations of all posts, and of all without emoticons, with the free space."""
+    parts = (examples.encoded, examples.emoticon_free, held_out.encoded)
+    tokens = sum(int(part.lengths.sum()) for part in parts if part is not None)
+    size, free = tokens * base.backbone.config.width * compute.dtype.itemsize, free_space(models.paths.runs)
+    return CachePlanned(size, free, used=size <= MAX_SHARE * free)
 
 
 def check_base_fits(config: TrainingConfig, shape: GPT2Config) -> tuple[int, ...]:
@@ -364,6 +385,8 @@ def _run(
         labels=dataset.names,
         probes=config.probes or (),
     )
+    if prepared.cache is not None:
+        yield session.record(prepared.cache)
     yield from session.iter_events(trainer)
     texts, words = yield from hash_texts(dataset.posts, config.preprocessing)
     card = yield from session.obeying(_evaluate(config, prepared, session.run, words[split.test]))

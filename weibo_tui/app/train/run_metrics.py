@@ -139,7 +139,7 @@ class RunMetrics:
             self.probes.apply(event)
             self.reset_eta()
             self._add_log(entry.at, kind, _start_text(event))
-        elif kind in ("BatchHalved", "JournalDelayed"):
+        elif kind in ("CachePlanned", "ActivationsCached", "BatchHalved", "JournalDelayed"):
             self._add_log(entry.at, kind, describe_event(event))
         elif kind == "ProbesPredicted":
             self.probes.apply(event)
