@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weibo_tui.engine.attention import LENGTH_STEP, PackedLayout
+from weibo_tui.engine.attention import LENGTH_STEP, PackedLayout, round_up
 from weibo_tui.engine.batches import micro_batches, pad, training_steps
 
 LENGTHS = st.lists(st.integers(1, 200), min_size=1, max_size=300).map(lambda result: np.array(result, np.int64))
@@ -62,7 +62,7 @@ def test_pad_fills_on_the_right(rows: list[list[int]], padding: int) -> None:
     order = np.arange(len(rows))[::-1].copy()
     ids, lengths = pad(models.encoded(rows), order, padding, models.CPU)
     assert (ids.dtype, lengths.dtype) == (torch.int64, torch.int64)
-    assert ids.shape == (len(rows), -(-max(map(len, rows)) // LENGTH_STEP) * LENGTH_STEP)
+    assert ids.shape == (len(rows), round_up(max(map(len, rows)), LENGTH_STEP))
     for row, length, place in zip(ids.tolist(), lengths.tolist(), order, strict=True):
         assert row[:length] == rows[place]
         assert set(row[length:]) <= {padding}

@@ -13,10 +13,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# oneDNN creates and keeps a kernel of a megabyte for each new number of rows, so they are rounded up: the rows of a
-# batch to a multiple of ROW_STEP, in predictions of up to SMALL rows to one of SMALL_ROW_STEP, and the last tokens of
-# more than FEW_POSTS to one of LAST_STEP. The length that attention sees is rounded up to LENGTH_STEP.
-ROW_STEP, SMALL, SMALL_ROW_STEP, FEW_POSTS, LAST_STEP, LENGTH_STEP = 64, 256, 16, 4, 16, 8
+# oneDNN creates and keeps a kernel of a megabyte for each new number of rows, so numbers of rows are rounded up to a
+# multiple of a step.
+ROW_STEP = 64
+"""Step of the tokens of a batch."""
+SMALL_BATCH, SMALL_ROW_STEP = 256, 16
+"""Tokens of a small batch, and its step in a prediction."""
+FEW_POSTS, LAST_STEP = 4, 16
+"""Step of the last tokens, of more posts than a few."""
+LENGTH_STEP = 8
+"""Step of the length that attention sees."""
+
+
+def round_up(size: int, step: int) -> int:
+    """Return the smallest multiple of `step` that is not below `size`."""
+    return -(-size // step) * step
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +63,17 @@ class PackedLayout:
         """Return the layout of posts of these lengths, (batch,), on their device."""
         ends = lengths.cumsum(0)
         real, longest = int(ends[-1]), int(lengths.max())
-        step = SMALL_ROW_STEP if real <= SMALL and not torch.is_grad_enabled() else ROW_STEP
-        length = -(-longest // LENGTH_STEP) * LENGTH_STEP
+        is_small = real <= SMALL_BATCH and not torch.is_grad_enabled()
+        num_last = round_up(len(lengths), LAST_STEP) if len(lengths) > FEW_POSTS else len(lengths)
+        length = round_up(longest, LENGTH_STEP)
         starts = (ends - lengths)[:, None]
         column = torch.arange(length, device=lengths.device)
         inside = column < lengths[:, None]
         return cls(
-            tokens=-(-real // step) * step,
+            tokens=round_up(real, SMALL_ROW_STEP if is_small else ROW_STEP),
             length=length,
             lengths=lengths,
-            last=F.pad(ends - 1, (0, -len(ends) % LAST_STEP if len(ends) > FEW_POSTS else 0)),
+            last=F.pad(ends - 1, (0, num_last - len(lengths))),
             padded_index=inside.flatten().nonzero().squeeze(1),
             packed_index=torch.where(inside, starts + column, 0).flatten(),
         )

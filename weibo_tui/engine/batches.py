@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from weibo_tui.engine.attention import LENGTH_STEP
+from weibo_tui.engine.attention import LENGTH_STEP, round_up
 from weibo_tui.engine.device import to_device
 from weibo_tui.engine.tokenizer import EncodedPosts
 
@@ -51,7 +51,7 @@ def pad(encoded: EncodedPosts, indices: Indices, padding: int, device: torch.dev
 
     The length is rounded up to a multiple of LENGTH_STEP, so that few shapes exist."""
     lengths = encoded.lengths_of(indices)
-    ids = np.full((len(indices), -(-lengths.max() // LENGTH_STEP) * LENGTH_STEP), padding, np.int64)
+    ids = np.full((len(indices), round_up(lengths.max(), LENGTH_STEP)), padding, np.int64)
     for row, index in enumerate(indices):
         ids[row, : lengths[row]] = encoded.ids[encoded.starts[index] : encoded.starts[index + 1]]
     return to_device(ids, device), to_device(lengths, device)

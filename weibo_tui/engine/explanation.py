@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from weibo_tui.engine.attention import ROW_STEP, round_up
 from weibo_tui.engine.prediction import Classifier, Floats, Prediction, softmax
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import Progress, drain
@@ -36,7 +37,6 @@ _PAIRS_AT_ONCE = 4
 _CHUNK = 32
 """Texts that are predicted between two events of an explanation."""
 _SMALLEST = 1e-300
-_ROW_STEP = 64  # oneDNN creates and keeps a kernel for each new number of rows
 _WHOLE = ("emoticon", "name", "url")  # kinds of units that are read as one
 
 Evaluate = Callable[[NDArray[np.bool_]], Floats]
@@ -152,7 +152,7 @@ def _curve_inputs(
     order = torch.arange(tail)
     positions = torch.cat([torch.arange(content), (first[:, None] + order).flatten()])
     used = len(positions)
-    rows = -(-used // _ROW_STEP) * _ROW_STEP
+    rows = round_up(used, ROW_STEP)
     mask = torch.eye(rows, dtype=torch.bool)  # rows that fill up see themselves
     mask[:content, :content] = torch.ones(content, content, dtype=torch.bool).tril()
     mask[content:used, :content] = (torch.arange(content) < first[:, None]).repeat_interleave(tail, 0)

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from weibo_tui.engine.attention import round_up
 from weibo_tui.engine.device import Compute, to_device
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.packing import Windows
@@ -97,7 +98,7 @@ class PretrainingLoss:
             chunk_loss.backward()
             losses.append(chunk_loss.detach())
         if len(own.suffixes) and self.recall:
-            suffix_states = leaf[self._tensor(np.resize(own.suffixes, _round_up(len(own.suffixes))))]
+            suffix_states = leaf[self._tensor(np.resize(own.suffixes, round_up(len(own.suffixes), SIZE_STEP)))]
             with self._autocast():
                 logits = F.linear(suffix_states, embedding)
             log_p = (logits.float() + correction).log_softmax(-1)
@@ -155,7 +156,7 @@ class PretrainingLoss:
         size = self.backbone.config.vocabulary
         needed = np.unique(targets)
         rest = np.setdiff1d(np.arange(size), needed, assume_unique=True)
-        count = _round_up(len(needed) + NUM_NEGATIVES) - len(needed)
+        count = round_up(len(needed) + NUM_NEGATIVES, SIZE_STEP) - len(needed)
         negatives = rest if len(rest) <= count else random.choice(rest, count, replace=False)
         correction = np.zeros(len(needed) + len(negatives), np.float32)
         correction[len(needed) :] = np.log(max(len(rest), 1) / max(len(negatives), 1))
@@ -186,10 +187,6 @@ def _next_is_same_post(windows: Windows) -> NDArray[np.bool_]:
     """Return, for each id except the last of every window, whether the next id is of the same post, (tokens,)."""
     same: NDArray[np.bool_] = (windows.posts[:, :-1] == windows.posts[:, 1:]).ravel()
     return same
-
-
-def _round_up(size: int) -> int:
-    return -(-size // SIZE_STEP) * SIZE_STEP
 
 
 def _token_weights(posts: EncodedPosts, vocabulary: int) -> NDArray[np.float64]:
