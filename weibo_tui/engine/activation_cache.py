@@ -1,7 +1,8 @@
 """Cache of the activations below the first bottleneck, so that several epochs compute them once.
 
 An adapter whose first bottleneck follows block k changes nothing in blocks 0 to k, so their output is the same in every
-epoch. A training with the cache differs from one without it only in the last bits, because its batches differ.
+epoch. A training with the cache differs from one without it only in the last bits of the products' dtype, because its
+batches differ and its rows are rounded to that dtype.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def _bytes(rows: Tensor) -> memoryview:
 class ActivationCache:
     """Residual stream after block `block` of the posts `indices`, in a file of `open_file`.
 
-    The rows have the dtype of the matrix products. In bf16 they take half of the space, and are rounded as the norm
-    that follows rounds its output. They are read, not mapped, so that they do not count as memory of the process."""
+    The rows have the dtype of the matrix products. In bf16 they take half of the space. They are read, not mapped, so
+    that they do not count as memory of the process."""
 
     def __init__(
         self,

@@ -59,7 +59,9 @@ KIND = "train"
 
 @dataclass(frozen=True, slots=True)
 class PreparedTraining:
-    """The inputs of a training, a deterministic function of its config and data. `cache` depends on the free space."""
+    """The inputs of a training, a deterministic function of its config and data.
+
+    `cache` depends on the free disk space. It is None where the config has no cache."""
 
     base: OpenBase
     compute: Compute
@@ -67,11 +69,6 @@ class PreparedTraining:
     split: Split
     trainer: AdapterTrainer
     cache: CachePlanned | None
-
-    @property
-    def keep_states(self) -> bool:
-        """True where activations are cached."""
-        return self.cache is not None and self.cache.used
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +132,7 @@ def train(models: ModelLoader, runs: Runs, answers: Answers, config: TrainingCon
     if seeds is not None:
         seeds.check_comparable(prepared.dataset.digest, prepared.base.card.fingerprint)
     machine = resolved_options(prepared.compute, config.machine)
-    config = replace(config, machine=machine, split_seed=config.seed_of_split, keep_states=prepared.keep_states)
+    config = replace(config, machine=machine, split_seed=config.seed_of_split, keep_states=_is_used(prepared.cache))
     stored = {
         "plan": config.to_json(),
         "data": prepared.dataset.digest,
@@ -163,10 +160,10 @@ def resume(models: ModelLoader, runs: Runs, answers: Answers, run: Run) -> Itera
         # Answers since the start change nothing, and runs that are older than the answers leave nothing out.
         last_answer = load_run_config(run, lambda values: int(values.get("last_answer", 0)))
         prepared = yield from _prepare(models, config, answers.sample_texts(last_answer))
-        if config.keep_states and not prepared.keep_states:
+        if prepared.cache is not None and not prepared.cache.used:
             # Without the cache, it would compute other bits than before.
             message = _("Run {run} needs {size:.1f} GB on disk for its cached activations. Free some space.")
-            raise UserInputError(message.format(run=run.id, size=prepared.cache.size / 1e9 if prepared.cache else 0))
+            raise UserInputError(message.format(run=run.id, size=prepared.cache.size / 1e9))
         if prepared.dataset.digest != data:
             message = _("The data of run {run} has changed since it started ({files}). Start a new run.")
             raise UserInputError(message.format(run=run.id, files=join_list(map(str, config.files))))
@@ -258,23 +255,11 @@ def _prepare(
 
     hyper = config.hyper
     dataset = yield from load_data(config, samples)
-    own_parts = _own_parts(dataset, config)
+    own_parts = _own_parts(dataset, config)  # raises before the base is loaded
     compute = models.training_compute(config.machine)
     base = models.open_base(config.base, compute)
     blocks = check_base_fits(config, base.backbone.config)
-    # Posts of a test file come last. They are encoded when they are predicted.
-    posts = dataset.posts[: len(dataset.posts) - len(own_parts.get("test", ()))]
-    with Encoding(base.tokenizer, posts, hyper.max_length, config.preprocessing) as encoding:
-        split = yield from split_with_progress(
-            dataset.posts,
-            dataset.labels,
-            config.validation,
-            config.test,
-            config.seed_of_split,
-            config.grouping,
-            own_parts,
-        )
-        encoded = yield from encoding.finish()
+    split, encoded = yield from _split_and_encode(base.tokenizer, dataset, own_parts, config)
     shape = AdapterConfig(
         width=base.backbone.config.width,
         blocks=blocks,
@@ -290,22 +275,45 @@ def _prepare(
     held_out = _examples(dataset, split.validation, encoded)
     probes = yield from _encode_probes(base.tokenizer, config)
     cache = _plan_cache(models, base, compute, examples, held_out) if config.keep_states else None
-    machine, keep_states = resolved_options(compute, config.machine), cache is not None and cache.used
+    machine = resolved_options(compute, config.machine)
     job = AdapterJob(
-        config.base, base.card.fingerprint, machine, shape, examples, held_out, hyper, keep_states=keep_states
+        config.base, base.card.fingerprint, machine, shape, examples, held_out, hyper, keep_states=_is_used(cache)
     )
     share_job(job)
     return PreparedTraining(base, compute, dataset, split, job.trainer_on(base, compute, models, probes), cache)
 
 
+def _split_and_encode(
+    tokenizer: PostTokenizer, dataset: Dataset, own_parts: dict[str, list[int]], config: TrainingConfig
+) -> Generator[Progress, None, tuple[Split, EncodedPosts]]:
+    """Split the posts, and encode them in threads at the same time."""
+    # Posts of a test file come last. They are encoded when they are predicted.
+    posts = dataset.posts[: len(dataset.posts) - len(own_parts.get("test", ()))]
+    with Encoding(tokenizer, posts, config.hyper.max_length, config.preprocessing) as encoding:
+        split = yield from split_with_progress(
+            dataset.posts,
+            dataset.labels,
+            config.validation,
+            config.test,
+            config.seed_of_split,
+            config.grouping,
+            own_parts,
+        )
+        return split, (yield from encoding.finish())
+
+
 def _plan_cache(
     models: ModelLoader, base: OpenBase, compute: Compute, examples: Examples, held_out: Examples
 ) -> CachePlanned:
-    """Compare the space for the activations of all posts, and of all without emoticons, with the free space."""
+    """Compare the bytes of the activations of all posts, with and without emoticons, with the free space."""
     parts = (examples.encoded, examples.emoticon_free, held_out.encoded)
     tokens = sum(int(part.lengths.sum()) for part in parts if part is not None)
     size, free = tokens * base.backbone.config.width * compute.dtype.itemsize, free_space(models.paths.runs)
     return CachePlanned(size, free, used=size <= MAX_SHARE * free)
+
+
+def _is_used(cache: CachePlanned | None) -> bool:
+    return cache is not None and cache.used
 
 
 def check_base_fits(config: TrainingConfig, shape: GPT2Config) -> tuple[int, ...]:
