@@ -417,9 +417,9 @@ def _steps(training: AdapterTrainer | Pretrainer) -> Iterator[StepDone]:
 
 def _graphs(training: AdapterTrainer) -> str:
     """Tell how many graphs a training uses, or why it uses none."""
-    if training._graphed is None:
+    if training.graphed is None:
         return "no graphs"
-    return f"{training._graphed.num_graphs} graphs {training._graphed.failure}"
+    return f"{training.graphed.num_graphs} graphs {training.graphed.failure}"
 
 
 def _pace(measurement: Measurement, training: AdapterTrainer, warm_up: int) -> tuple[float, float, float]:
@@ -438,8 +438,8 @@ def _pace(measurement: Measurement, training: AdapterTrainer, warm_up: int) -> t
 
 
 def _without_graphs(training: AdapterTrainer, eager: bool) -> AdapterTrainer:
-    if eager and training._graphed is not None:
-        training._graphed.disable()
+    if eager and training.graphed is not None:
+        training.graphed.disable()
     return training
 
 

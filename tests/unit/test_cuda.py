@@ -67,17 +67,17 @@ def test_gpu_out_of_memory_reduces_micro_batches(furnished: Path, posts_file: Pa
 def test_gpu_training_with_graphs_equals_eager() -> None:
     """Graphs fail quietly, so that their number is tested too."""
     graphed, eager = trainer(), trainer()
-    assert graphed._graphed is not None
-    assert eager._graphed is not None
-    eager._graphed.disable()
+    assert graphed.graphed is not None
+    assert eager.graphed is not None
+    eager.graphed.disable()
     graphs: list[int] = []
     losses: dict[AdapterTrainer, list[float]] = {graphed: [], eager: []}
     for training, steps in losses.items():
         for event in training.events():
             if isinstance(event, StepDone):
                 steps.append(event.loss)
-                graphs.append(graphed._graphed.num_graphs)
-    assert graphed._graphed.failure == ""
+                graphs.append(graphed.graphed.num_graphs)
+    assert graphed.graphed.failure == ""
     assert max(graphs) >= 1
     assert losses[graphed] == pytest.approx(losses[eager], rel=1e-3)
 

@@ -125,5 +125,5 @@ def trainer(captures: Captures | None = None, micro_tokens: int = 10_000) -> Ada
     parts = models.examples(POSTS), models.examples(POSTS[:20])
     training = models.trainer(models.backbone_of(models.reference()), hyper, *parts, micro_tokens=micro_tokens)
     if captures is not None:
-        training._graphed = GraphedBackward(training._compute_loss, training.adapter.parameters(), captures)
+        training.graphed = GraphedBackward(training._compute_loss, training.adapter.parameters(), captures)
     return training

@@ -153,9 +153,10 @@ class AdapterTrainer:
             weight_decay=hyper.weight_decay,
             fused=on_card or None,  # False would choose the slowest of torch's other kernels
         )
-        self._graphed: GraphedBackward | None = None
+        self.graphed: GraphedBackward | None = None
+        """Computes steps of one micro-batch on a card, except for those with dropout."""
         if on_card and not hyper.dropout:
-            self._graphed = GraphedBackward(self._compute_loss, adapter.parameters(), CudaCapture())
+            self.graphed = GraphedBackward(self._compute_loss, adapter.parameters(), CudaCapture())
 
     @property
     def steps_per_epoch(self) -> int:
@@ -194,8 +195,8 @@ class AdapterTrainer:
                     rate=self.hyper.learning_rate
                 )
             )
-        if self._graphed is not None:
-            self._graphed.disable()
+        if self.graphed is not None:
+            self.graphed.disable()
         self.adapter.load_state_dict(self._best)
         self.adapter.eval()
 
@@ -260,8 +261,8 @@ class AdapterTrainer:
                 own_loss = yield from self._backward(own, variants, lengths, total_weight)
                 break
             except (RuntimeError, MemoryError) as error:
-                if self._graphed is not None:
-                    self._graphed.disable()
+                if self.graphed is not None:
+                    self.graphed.disable()
                 self.compute = halve_micro_batch(self.compute, lengths[own], error)
             self.state.micro_tokens = self.compute.micro_tokens
             yield BatchHalved(self.state.step + 1, self.compute.micro_tokens)
@@ -304,9 +305,9 @@ class AdapterTrainer:
         for number, batch in enumerate(batches, start=1):
             self.compute.activate()
             truth = to_device(self.train.labels[batch], self.compute.device)
-            if self._graphed is not None and len(batches) == 1 and not self._caches:
+            if self.graphed is not None and len(batches) == 1 and not self._caches:
                 ids, post_lengths = pad(self._variants, variants[batch], self.padding, self.compute.device)
-                return self._graphed.backward(ids, post_lengths, truth, total_weight)
+                return self.graphed.backward(ids, post_lengths, truth, total_weight)
             part = self._loss(self._pooled_states(variants[batch]), truth, total_weight)
             part.backward()
             loss = loss + part.detach()
