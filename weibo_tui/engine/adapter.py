@@ -10,19 +10,17 @@ import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from weibo_tui.engine.config import MAX_SIZES
+from weibo_tui.engine.device import Compute
 from weibo_tui.engine.layers import ACTIVATIONS, Linear, PackedLinear, linear, uses_onednn
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
-
-if TYPE_CHECKING:
-    from weibo_tui.engine.device import Compute
 
 MAX_LABELS = 10_000
 MAX_WEIGHT = 1_000_000
@@ -153,8 +151,9 @@ class Adapter(nn.Module):
     def for_inference(self, compute: Compute) -> Adapter | PackedAdapter:
         """Return the adapter as it is fastest for predictions: a packed copy where the backbone computes in bf16 by
         oneDNN, otherwise itself."""
-        half = torch.empty(0, dtype=compute.float_dtype, device=compute.device)
-        return PackedAdapter(self) if half.dtype == torch.bfloat16 and uses_onednn(half) else self
+        computes_in_bf16 = compute.float_dtype == torch.bfloat16
+        example = torch.empty(0, dtype=torch.bfloat16, device=compute.device)
+        return PackedAdapter(self) if computes_in_bf16 and uses_onednn(example) else self
 
 
 class PackedAdapter(nn.Module):

@@ -24,7 +24,7 @@ from torch import Tensor
 from weibo_tui.atomic import read_bounded
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.tokenizer import SpecialTokens, translate_tokenizer_errors
-from weibo_tui.errors import CorruptFileError, UserInputError
+from weibo_tui.errors import CorruptFileError, UserInputError, is_out_of_memory
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.weights import check_header, save_tensors
 
@@ -108,7 +108,7 @@ def read_weights(file: Path) -> Mapping[str, Tensor]:
     except UserInputError:
         raise
     except Exception as error:  # torch's unpickler raises all kinds
-        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        if is_out_of_memory(error):
             raise _too_large(file) from error
         if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):  # a name that torch does not allow
             message = _(
