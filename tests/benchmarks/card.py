@@ -13,7 +13,6 @@ import statistics
 import sys
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ import uer
 from benchmarks.engine import adapter_on, training_flops
 from benchmarks.posts import write_labeled_posts
 from benchmarks.runner import Comparison, Sample, Threshold, run_process, temp_folder, temp_home
+from engine_helpers import recorded_waits
 from torch import Tensor
 
 from weibo_tui.engine.device import Compute, memory, reset_peak_memory
@@ -181,14 +181,10 @@ def count_waits(measurement: Measurement) -> Iterator[Row]:
         return
     steps = _steps(measurement.trainer("bfloat16", 32, 6))
     next(steps), next(steps)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        torch.cuda.set_sync_debug_mode("warn")
+    with recorded_waits() as waits:
         next(steps)
-        torch.cuda.set_sync_debug_mode("default")
-    waits = [one for one in caught if "synchronizing" in str(one.message)]
     yield row("waits for the card, a step", "", len(waits), 1, at_most=True)
-    yield from (f"  {one.filename}:{one.lineno}" for one in waits)
+    yield from (f"  {place}" for place in waits)
 
 
 def count_launches(measurement: Measurement) -> Iterator[Row]:
@@ -483,17 +479,20 @@ def measure_card(device: str, sizes: Sizes) -> Iterator[Row]:
 
 
 def main(arguments: list[str]) -> int:
+    """Print the rows as they come, then all as a table. Return the exit code, 1 if a section failed."""
     parser = argparse.ArgumentParser(prog="python tests/benchmarks/card.py", description="Measure a CUDA device.")
     parser.add_argument("--rehearsal", action="store_true", help="run on the CPU with a tiny base")
     device, sizes = ("cpu", REHEARSAL) if parser.parse_args(arguments).rehearsal else ("cuda", FULL)
     if device == "cuda":
         Compute.choose(device)
-    table, failed = [], 0
+    table, failed = [], False
     for line in measure_card(device, sizes):
         if isinstance(line, Comparison):
             table.append(line.row())
-        failed += isinstance(line, str) and line.startswith("FAILED")
-        print(line if isinstance(line, str) else line.row(), flush=True)
+            print(table[-1], flush=True)
+        else:
+            failed = failed or line.startswith("FAILED")
+            print(line, flush=True)
     print("\n| what | measured | compared with | ratio | bar | |\n|---|---|---|---|---|---|", *table, sep="\n")
     return 1 if failed else 0
 

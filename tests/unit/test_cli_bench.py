@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from commands import Command, json_lines
+from engine_helpers import needs_int8
 
 from weibo_tui.cli.bench import _duration
-from weibo_tui.engine.int8_layers import is_supported
 from weibo_tui.workbench import benchmark
 
 
@@ -35,7 +35,7 @@ def test_bench_writes_speed_as_json_and_as_table(command: Command, posts_file: P
     assert "tiny on cpu, float32, 1 threads" in done.err
 
 
-@pytest.mark.skipif(not is_supported(), reason="this machine has no fast int8 products")
+@needs_int8
 @pytest.mark.usefixtures("furnished", "quick")
 def test_bench_in_int8_measures_training_in_floats(command: Command) -> None:
     (result,) = json_lines(command.ok("bench", "--dtype", "int8", "--device", "cpu", "--json").out)

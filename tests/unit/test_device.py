@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from weibo_tui.engine.device import Compute, memory, reset_peak_memory, to_device
+from weibo_tui.engine.device import Compute, memory, to_device
 from weibo_tui.errors import UserInputError
 
 CUDA, MPS = torch.device("cuda"), torch.device("mps")
@@ -93,4 +93,3 @@ def test_mps_has_its_own_micro_batches_and_memory(monkeypatch: pytest.MonkeyPatc
 def test_arrays_are_copied_to_the_cpu_as_they_are() -> None:
     array = np.arange(6, dtype=np.int64).reshape(2, 3)
     assert to_device(array, models.CPU).tolist() == array.tolist()
-    reset_peak_memory(models.CPU)

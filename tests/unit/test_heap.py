@@ -28,7 +28,3 @@ def test_heap_is_trimmed_only_where_it_would_grow(trims: list[int]) -> None:
 def test_heap_without_trim_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heap, "_malloc_trim", lambda: None)
     heap.trim_heap()
-
-
-def test_heap_of_this_system_is_trimmed() -> None:
-    heap.trim_heap()

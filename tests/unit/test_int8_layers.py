@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import models
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from commands import Command
+from engine_helpers import needs_int8
 
 from weibo_tui.engine import int8_layers
 from weibo_tui.engine.device import Compute
@@ -16,13 +18,12 @@ from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.int8_layers import Int8Linear, Int8Norm, Levels, fold_scales, is_supported
 from weibo_tui.engine.layers import LayerNorm, Linear
 from weibo_tui.engine.placement import place
-from weibo_tui.engine.prediction import Classifier, Prediction
+from weibo_tui.engine.prediction import Classifier, Floats, Prediction
 from weibo_tui.errors import UserInputError
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.settings import Settings
 from weibo_tui.workbench import ComputeOptions, Workbench
 
-needs_int8 = pytest.mark.skipif(not is_supported(), reason="this machine has no fast int8 products")
 POSTS = ["今天的面真好吃", "真好", "太差了[泪]", "味道不错，明天还来！" * 4, "呵呵"]
 
 
@@ -49,7 +50,7 @@ def classifier_of(base: OpenBase, dtype: str) -> Classifier:
     return Classifier(backbone, adapter, base.tokenizer, compute, max_length=32, preprocessing=1)
 
 
-def probabilities(classifier: Classifier, posts: list[str]) -> np.ndarray[Any, Any]:
+def probabilities(classifier: Classifier, posts: list[str]) -> Floats:
     results = classifier.predict(posts)
     assert all(isinstance(result, Prediction) for result in results)
     return np.array([result.probabilities for result in results if isinstance(result, Prediction)])
@@ -72,13 +73,13 @@ def test_folded_norm_and_product_equal_plain_ones() -> None:
 @torch.inference_mode()
 def test_values_beyond_the_calibration_are_cut_off() -> None:
     norm, linear = norm_and_linear()
-    few = drawn(200, 64, seed=4) * 0 + drawn(64, seed=5)  # the same row
-    few[::2] += 0.1 * drawn(100, 64, seed=6)
-    quantizing, _product = fold_scales(norm, linear, norm(few), torch.float32)
-    levels = quantizing(drawn(200, 64, seed=7))
-    plain = torch.nn.functional.layer_norm(
-        drawn(200, 64, seed=7), (64,), quantizing.weight, quantizing.bias, quantizing.eps
-    )
+    similar = drawn(64, seed=5) + 0.1 * drawn(100, 64, seed=6)
+    quantizing, _product = fold_scales(norm, linear, norm(similar), torch.float32)
+    others = drawn(200, 64, seed=7)
+    levels = quantizing(others)
+    plain = F.layer_norm(others, (64,), quantizing.weight, quantizing.bias, quantizing.eps)
+    assert (plain < 0).any()
+    assert (plain > 255).any()
     assert ((levels == 255) == (plain >= 255)).all()
     assert (levels[plain < 0] == 0).all()
 
@@ -121,7 +122,7 @@ def test_inaccurate_products_stay_as_they_are(base: OpenBase, monkeypatch: pytes
 
 
 @needs_int8
-def test_int8_file_labels_equal_single_predictions(wb: Workbench, tmp_path: Any) -> None:
+def test_int8_file_labels_equal_single_predictions(wb: Workbench, tmp_path: Path) -> None:
     posts = tmp_path / "posts.csv"
     posts.write_text("review\n" + "\n".join(POSTS) + "\n", encoding="utf-8")
     machine = ComputeOptions("cpu", "int8", 1)
@@ -142,7 +143,7 @@ def test_int8_is_refused_where_cpu_lacks_it(monkeypatch: pytest.MonkeyPatch) -> 
         is_supported.cache_clear()
 
 
-def test_training_refuses_int8_option(command: Command, few: Any) -> None:
+def test_training_refuses_int8_option(command: Command, few: Path) -> None:
     result = command("train", str(few), "--dtype", "int8")
     assert result.code == 2
     assert "dtype is int8, which is for predictions only" in result.err

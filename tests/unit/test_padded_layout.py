@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import made_up
 import models
+import numpy as np
 import pytest
 import torch
 from engine_helpers import all_logits
@@ -68,7 +69,7 @@ def test_padding_may_exceed_the_positions_of_the_base(padded: None) -> None:
     """The length of a batch is rounded up, and the base has positions for the posts only."""
     backbone = models.backbone_of(models.reference(n_positions=50), torch.float64)
     rows = models.ragged(5, 50)
-    ids, lengths = pad(models.encoded(rows), torch.arange(5).numpy(), 0, models.CPU)
+    ids, lengths = pad(models.encoded(rows), np.arange(5), 0, models.CPU)
     assert ids.shape == (5, 56)
     with torch.no_grad():
         states = backbone(ids, lengths)
@@ -78,5 +79,5 @@ def test_padding_may_exceed_the_positions_of_the_base(padded: None) -> None:
 
 def test_lengths_of_batches_are_few() -> None:
     rows = models.encoded(models.ragged(60, 64))
-    shapes = {pad(rows, index[None], 0, models.CPU)[0].shape[1] for index in torch.arange(60).numpy()}
+    shapes = {pad(rows, np.array([index]), 0, models.CPU)[0].shape[1] for index in range(60)}
     assert shapes <= set(range(LENGTH_STEP, 65, LENGTH_STEP))
