@@ -49,7 +49,7 @@ def bench(
 
     if file is not None and rows is not None:
         raise UserInputError(_("--file and --rows cannot be used together. Use one of them."))
-    # Each figure is printed when it is measured, so that a terminal has no room for bars.
+    # Each figure is printed when it is measured, so a terminal that shows them has no bars.
     with progress_bars(data=True) as stage, Workbench() as workbench:
         workbench.base_name(base)
         if file is not None:
@@ -59,15 +59,15 @@ def bench(
             if isinstance(event, Progress):
                 stage.progress(event)
                 continue
-            result = event
             if not json:
-                printed = _print_new_lines(result, printed)
+                printed = _print_new_lines(event, printed)
+            result = event
     if json:
         echo_json(asdict(result))
 
 
 def _print_new_lines(result: BenchmarkResult, printed: int) -> int:
-    """Print what was measured since `printed` lines were, and return the number of all lines."""
+    """Print the lines after the first `printed` ones, and return the number of all."""
     if not printed:
         line = _("{base} on {device}, {dtype}, {threads} threads")
         values = {"device": result.device, "dtype": result.dtype, "threads": result.threads}

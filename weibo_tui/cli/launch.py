@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from weibo_tui.cli.output import echo_info, one_line
 from weibo_tui.errors import UserInputError
@@ -19,7 +20,8 @@ def is_called(arguments: Sequence[str]) -> bool:
     return list(arguments) in ([], ["launch"], ["tui"]) and "_WEIBO_TUI_COMPLETE" not in os.environ
 
 
-def launch() -> None:
+def launch() -> NoReturn:
+    """Run the app, then end the process."""
     from weibo_tui.app.app import launch as run
     from weibo_tui.app.terminal.encoding import terminal_encoding
 

@@ -12,7 +12,7 @@ from weibo_tui.display_names import label_name
 from weibo_tui.presentation.numbers import confidence
 
 if TYPE_CHECKING:
-    from weibo_tui.storage.history import Analysis
+    from weibo_tui.storage.entries import Analysis
     from weibo_tui.workbench import Workbench
 
 PAUSE_SECONDS = 0.01

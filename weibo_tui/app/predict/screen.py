@@ -186,9 +186,9 @@ class PredictScreen(MainScreen):
         if answer == "one":
             self.prompt.insert_text(text)
         elif answer == "each" and await self._ensure_adapter():
-            adapter = self.app.catalog.adapter
             from weibo_tui.app.predict.job_card import BatchCard
 
+            adapter = self.app.catalog.adapter
             cards = [PostCard(line, adapter) for line in lines[-MAX_BATCH_CARDS:]]
             self.prediction_list.append(*cards, BatchCard(lines, cards, adapter))
 
