@@ -36,11 +36,6 @@ if TYPE_CHECKING:
 
 bases = typer.Typer(name="bases", cls=Group, help=_("Manage base models."), no_args_is_help=True)
 
-
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(bases)
-
-
 TOKEN_UNITS = {"char": "characters", "bpe": "pieces"}
 """Aliases of the units."""
 CAN_RESUME = N_("Stopped. The downloaded part is kept, and the same command continues from it.")
@@ -49,6 +44,10 @@ Name = Annotated[str, typer.Argument(help=_("Name."))]
 NewName = Annotated[str, typer.Argument(help=_("New name."))]
 Exported = Annotated[Path, typer.Argument(help=_("Exported base: .zip, .tar.gz or its folder."))]
 Out = Annotated[Path, typer.Argument(help=_("File to write, ending in .zip or .tar.gz."))]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(bases)
 
 
 @bases.command("list", cls=Command, help=_("List bases."))

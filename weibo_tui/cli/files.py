@@ -51,11 +51,6 @@ files = typer.Typer(
     no_args_is_help=True,
 )
 
-
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(files)
-
-
 POST_CELLS = 60
 """Cells of a post in the table."""
 _PAGE = 500  # rows that are read at once
@@ -69,6 +64,10 @@ File = Annotated[
         metavar="FILE", help=_("Labeled file or folder of Parquet files, or the start of its ID in the list.")
     ),
 ]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(files)
 
 
 def _flag(names: str, help_text: str) -> Any:

@@ -23,13 +23,12 @@ if TYPE_CHECKING:
 
 history = typer.Typer(name="history", cls=Group, help=_("Manage the history of predictions."), no_args_is_help=True)
 
+POST_CELLS = 60
+"""Cells of a post in the list."""
+
 
 def add_to(app: typer.Typer) -> None:
     app.add_typer(history)
-
-
-POST_CELLS = 60
-"""Cells of a post in the list."""
 
 
 @history.command("list", cls=Command, help=_("List the newest predictions."))

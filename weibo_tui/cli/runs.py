@@ -20,15 +20,14 @@ from weibo_tui.presentation.run_events import describe_event
 
 runs = typer.Typer(name="runs", cls=Group, help=_("Manage training runs."), no_args_is_help=True)
 
-
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(runs)
-
-
 POLL_SECONDS = 0.2
 """Interval at which the state of a run that stops is read."""
 
 Run = Annotated[str, typer.Argument(help=_("Id, or the start of it."))]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(runs)
 
 
 @runs.command("list", cls=Command, help=_("List all runs, newest first."))
