@@ -34,17 +34,9 @@ def near_duplicates(texts: Sequence[str]) -> Generator[Progress, None, list[tupl
     Each text is paired with one earlier similar text for each band that they share, not with all of them: enough to
     group them.
     """
-    import numpy as np
-
     indices = [index for index, text in enumerate(texts) if _is_long_enough(text)]
-    keys = np.empty((BANDS, len(indices)), np.uint64)
-    bitmaps: list[int] = []
-    for start in range(0, len(indices), STEP):
-        part = indices[start : start + STEP]
-        keys[:, start : start + len(part)], bits = _band_keys([texts[index][:MAX_LENGTH] for index in part])
-        bitmaps += bits.tolist()
-        yield Progress("grouping", start + len(part), len(indices))
     long_enough = [texts[index][:MAX_LENGTH] for index in indices]
+    keys, bitmaps = yield from _all_band_keys(long_enough)
     similar: set[tuple[int, int]] = set()
     compared = 0
     for band in keys:
@@ -70,6 +62,20 @@ def near_duplicates(texts: Sequence[str]) -> Generator[Progress, None, list[tupl
 
 def _is_long_enough(text: str) -> bool:
     return len(text) >= MIN_CHARACTERS and len(set(text[:MAX_LENGTH])) >= MIN_CHARACTERS
+
+
+def _all_band_keys(texts: Sequence[str]) -> Generator[Progress, None, tuple[NDArray[np.uint64], list[int]]]:
+    """Return the keys, (BANDS, texts), and the bitmaps of all texts, with an event after each STEP of them."""
+    import numpy as np
+
+    keys = np.empty((BANDS, len(texts)), np.uint64)
+    bitmaps: list[int] = []
+    for start in range(0, len(texts), STEP):
+        part = texts[start : start + STEP]
+        keys[:, start : start + len(part)], bits = _band_keys(part)
+        bitmaps += bits.tolist()
+        yield Progress("grouping", start + len(part), len(texts))
+    return keys, bitmaps
 
 
 def _band_keys(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:

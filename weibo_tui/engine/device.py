@@ -130,7 +130,7 @@ def _cuda_problem() -> str:
     try:
         with warnings.catch_warnings(action="ignore"):
             one = torch.ones(1, device="cuda")
-            return "" if (one + one).item() == 2 else "1 + 1"
+            return "" if (one + one).item() == 2 else "1 + 1 is not 2"
     except RuntimeError as error:
         return str(error).partition("\n")[0]
 

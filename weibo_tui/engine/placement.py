@@ -9,7 +9,7 @@ from torch import Tensor
 from weibo_tui.engine.batches import pad
 from weibo_tui.engine.device import Compute
 from weibo_tui.engine.gpt2 import GPT2
-from weibo_tui.engine.quantization import quantize
+from weibo_tui.engine.quantization import quantize_backbone
 from weibo_tui.engine.tokenizer import PostTokenizer
 
 _MAX_LENGTH = 128
@@ -40,7 +40,7 @@ def place(backbone: GPT2, tokenizer: PostTokenizer, compute: Compute) -> None:
     """Make a frozen backbone ready to compute, in place. With int8, predictions are all that it computes then."""
     backbone.set_compute_dtype(compute.float_dtype).to(compute.device)
     if compute.dtype == torch.int8:
-        quantize(backbone, *_typical_ids(tokenizer, backbone))
+        quantize_backbone(backbone, *_typical_ids(tokenizer, backbone))
     backbone.pack()
 
 

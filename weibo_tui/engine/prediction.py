@@ -96,16 +96,17 @@ def predict_logits(
 
     Validation, test and use all go through this function. `on_halved` is that of `map_with_oom_retry`."""
 
+    fastest = adapter.for_inference(compute)
+
     def batch_logits(batch: Indices) -> Floats:
         with torch.inference_mode():
-            logits = packed(pooled_states(backbone, packed, posts, batch, padding, compute.device, cache))
+            logits = fastest(pooled_states(backbone, fastest, posts, batch, padding, compute.device, cache))
         result: Floats = logits.cpu().double().numpy()
         return result
 
     indices = np.arange(len(posts)) if indices is None else indices
     was_training = adapter.training
     adapter.eval()
-    packed = adapter.for_inference(compute)
     try:
         yield from map_with_oom_retry(indices, posts.lengths, compute, batch_logits, on_halved)
     finally:

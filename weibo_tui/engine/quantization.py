@@ -18,7 +18,7 @@ from weibo_tui.engine.layers import ACTIVATIONS
 
 
 @torch.inference_mode()
-def quantize(backbone: GPT2, ids: Tensor, lengths: Tensor) -> None:
+def quantize_backbone(backbone: GPT2, ids: Tensor, lengths: Tensor) -> None:
     """Replace products by int8 ones, in place.
 
     `ids` (batch, length), right-padded, are typical texts, of `lengths` (batch,)."""

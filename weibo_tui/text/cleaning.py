@@ -73,7 +73,7 @@ _NO_LETTERS = re.compile(r"[\W\d_]+")
 MAX_MARKS = 30
 _MARK = re.compile(rf"{MARK}|[\uff9e\uff9f]")
 _MARKS = re.compile(rf"(?:{_MARK.pattern}){{{MAX_MARKS}}}")
-# Frequent characters that NFKC replaces: it reads a text without any some five times as fast.
+# Frequent characters that NFKC replaces. It reads a text without them about five times as fast.
 _WIDE = (("，", ","), ("！", "!"), ("？", "?"), ("：", ":"), ("…", "..."))
 
 
