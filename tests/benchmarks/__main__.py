@@ -4,7 +4,9 @@ The suites are train, predict, data, start, ui, typing, history, int8, explain, 
 all, an hour and a half). What is compared runs in processes of its own, in turn, round after round, so that memory and
 warm caches are not shared. The figures of a process are printed on stderr when it ends, and rows when all rounds have
 ended.
+
 `card` is a program of its own, for a machine with a CUDA device: `python tests/benchmarks card [--rehearsal]`.
+
 `--target NAME ARGUMENTS` is how one of these processes is started: it prints its figures as a JSON object, the last
 line of stdout.
 """
@@ -65,9 +67,8 @@ def main() -> None:
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)} (default: all)")
     parser.add_argument("--base", default="", help="base model (default: 12 blocks of width 768, random weights)")
     parser.add_argument("--rounds", type=int, default=0, help="rounds (default: 3 to 7, by suite)")
-    parser.add_argument(
-        "--data", type=Path, help="CSV file with a column review, for explain, int8 (and label) and scale"
-    )
+    about = "CSV file with a column review, for explain and scale; with a column label too, for data and int8"
+    parser.add_argument("--data", type=Path, help=about)
     parser.add_argument("--json", action="store_true", help="write one JSON object a line")
     parser.add_argument("--target", nargs=2, metavar=("NAME", "ARGUMENTS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
