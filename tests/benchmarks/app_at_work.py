@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 from benchmarks.runner import Figures
+from benchmarks.scripted_app import ScriptedApp
 
-from weibo_tui.app import app as main
+from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.app.services.jobs import Job
@@ -37,13 +38,7 @@ def run_app(folder: str, seconds: float) -> Figures:
     and `max`, the delay of the event loop in milliseconds; `<phase> loop` and `<phase> process`, the CPU of its thread
     and of all, in % of a core. Then `step`, milliseconds of a training step with its monitor shown, `prediction`, of
     a post during the training, and `idle cpu`, % of a core that the idle app takes without the clock."""
-    app = _DirectedApp(Path(folder), seconds)
-    app.run()
-    app.stop_workers()
-    if app.error is not None:
-        raise app.error
-    print()  # after what resets the terminal
-    return app.figures
+    return _DirectedApp(Path(folder), seconds).measure()
 
 
 def train_alone(folder: str, steps: int) -> Figures:
@@ -55,33 +50,22 @@ def train_alone(folder: str, steps: int) -> Figures:
     return {"step": _milliseconds(times[WARM_UP_STEPS:], "p50")}
 
 
-class _DirectedApp(main.WeiboApp):
-    CSS_PATH = str(Path(main.__file__).with_name("styles.tcss"))
-
+class _DirectedApp(ScriptedApp):
     def __init__(self, folder: Path, seconds: float) -> None:
         super().__init__()
-        self.figures: dict[str, float] = {}
-        self.error: Exception | None = None
         self._director = _Director(self, folder, seconds)
 
-    def _load(self) -> None:
-        self.run_task(self._direct())
-
-    async def _direct(self) -> None:
-        try:
-            async with self._director.phase("import"):
-                await self._warm_up()
-            await self._director.direct()
-            self.figures = self._director.figures
-        except Exception as error:
-            self.error = error
-        self.exit()
+    async def script(self) -> Figures:
+        async with self._director.phase("import"):
+            await self._warm_up()
+        await self._director.direct()
+        return self._director.figures
 
 
 class _Director:
     """Lead the app from phase to phase and collect the figures of each."""
 
-    def __init__(self, app: main.WeiboApp, folder: Path, seconds: float) -> None:
+    def __init__(self, app: WeiboApp, folder: Path, seconds: float) -> None:
         self.figures: dict[str, float] = {}
         self._app = app
         self._folder = folder

@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 
 from benchmarks.runner import Figures, run_process, temp_home
+from benchmarks.scripted_app import ScriptedApp
 
-from weibo_tui.app import app as main
 from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.screen import PredictScreen
+from weibo_tui.errors import WeiboTuiError
 from weibo_tui.workbench import LabelingConfig
 
 POLL_SECONDS = 0.25
@@ -21,11 +22,7 @@ POLL_SECONDS = 0.25
 def label_in_app(file: str, out: str) -> Figures:
     """Return the `rate` in posts a second at which the default adapter labels a file in the app, and the CPU time of
     its event loop, `loop`, in % of a core."""
-    app = _LabelingApp(LabelingConfig(Path(file), Path(out)))
-    app.run()
-    app.stop_workers()
-    print()  # after what resets the terminal
-    return app.figures
+    return _LabelingApp(LabelingConfig(Path(file), Path(out))).measure()
 
 
 def label_on_command_line(file: str, out: str) -> Figures:
@@ -36,18 +33,12 @@ def label_on_command_line(file: str, out: str) -> Figures:
     return {"rate": result["posts_per_second"]}
 
 
-class _LabelingApp(main.WeiboApp):
-    CSS_PATH = str(Path(main.__file__).with_name("styles.tcss"))
-
+class _LabelingApp(ScriptedApp):
     def __init__(self, config: LabelingConfig) -> None:
         super().__init__()
-        self.figures: Figures = {}
         self._config = config
 
-    def _load(self) -> None:
-        self.run_task(self._label())
-
-    async def _label(self) -> None:
+    async def script(self) -> Figures:
         await self._warm_up()
         assert isinstance(self.screen, PredictScreen)
         card = LabelingCard(self._config)
@@ -56,6 +47,6 @@ class _LabelingApp(main.WeiboApp):
         while card.busy:
             await asyncio.sleep(POLL_SECONDS)
         share = 100 * (time.thread_time() - loop) / (time.perf_counter() - wall)
-        if card.result is not None:
-            self.figures = {"rate": card.result.posts_per_second, "loop": share}
-        self.exit()
+        if card.result is None:
+            raise WeiboTuiError(card.failure)
+        return {"rate": card.result.posts_per_second, "loop": share}
