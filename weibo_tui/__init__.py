@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from weibo_tui.datasets.labeled_rows import FileOptions
     from weibo_tui.datasets.tables import Columns
     from weibo_tui.engine.events import (
+        ActivationsCached,
         BatchHalved,
+        CachePlanned,
         CheckpointSaved,
         Evaluated,
         JournalDelayed,
@@ -84,7 +86,8 @@ _MODULES = {
     "datasets.labeled_rows": "FileOptions",
     "datasets.tables": "Columns",
     "engine.events": (
-        "BatchHalved CheckpointSaved Evaluated JournalDelayed ProbesPredicted RunFinished RunStarted StepDone"
+        "ActivationsCached BatchHalved CachePlanned CheckpointSaved Evaluated JournalDelayed ProbesPredicted "
+        "RunFinished RunStarted StepDone"
     ),
     "engine.hyperparameters": "ComputeOptions Hyperparameters PretrainingHyperparameters",
     "engine.score_card": "ScoreCard",
@@ -120,6 +123,7 @@ _PLACES = {name: module for module, names in _MODULES.items() for name in names.
 
 __all__ = [
     "CANNOT_TELL",
+    "ActivationsCached",
     "AdapterCard",
     "Analysis",
     "Annotation",
@@ -130,6 +134,7 @@ __all__ = [
     "AuditResult",
     "BaseCard",
     "BatchHalved",
+    "CachePlanned",
     "CheckpointSaved",
     "ClusterLabelingConfig",
     "ClusterLabelingResult",
