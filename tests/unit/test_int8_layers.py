@@ -163,5 +163,5 @@ def test_training_tells_that_it_ignores_int8_setting(
 ) -> None:
     monkeypatch.setenv("WEIBO_TUI_DTYPE", "int8")
     quick = ("--epochs", "1", "--no-baseline", "--no-probes", "--device", "cpu")
-    told = command.ok("train", few, "--name", "ignoring", *quick).err
-    assert "The setting dtype, int8, is for predictions only. The run computes in " in told
+    stderr = command.ok("train", few, "--name", "ignoring", *quick).err
+    assert "The setting dtype, int8, is for predictions only. The run computes in " in stderr
