@@ -39,8 +39,10 @@ def test_bench_writes_speed_as_json_and_as_table(command: Command, posts_file: P
 @pytest.mark.usefixtures("furnished", "quick")
 def test_bench_in_int8_measures_training_in_floats(command: Command) -> None:
     (result,) = json_lines(command.ok("bench", "--dtype", "int8", "--device", "cpu", "--json").out)
-    assert result["dtype"] == "int8"
+    assert result["dtype"] == "int8" != result["training_dtype"]
     assert result["training_posts_per_second"] > 0 < result["labeling_posts_per_second"]
+    training = command.ok("bench", "--dtype", "int8", "--device", "cpu").out.splitlines()[1]
+    assert training.endswith(result["training_dtype"])
 
 
 @pytest.mark.usefixtures("furnished", "quick")

@@ -226,6 +226,12 @@ def test_labeled_file_is_one_history_entry(command: Command, furnished: Path, fe
     assert len(json_lines(command.ok("history", "list", "--json").out)) == 1
 
 
+def test_file_of_one_row_is_counted_in_singular(command: Command, furnished: Path, tmp_path: Path) -> None:
+    posts = tmp_path / "one.csv"
+    posts.write_text("review\n今天的面真好吃\n", encoding="utf-8")
+    assert command.ok("predict", "--file", posts, "--out", tmp_path / "out.csv").out == "1 row labeled: positive 1\n"
+
+
 def test_file_and_post_get_the_same_prediction(command: Command, furnished: Path, few: Path, tmp_path: Path) -> None:
     command.ok("predict", "--file", few, "--out", tmp_path / "out.csv", "--dtype", "float32")
     rows = table(tmp_path / "out.csv")

@@ -155,3 +155,13 @@ def test_training_ignores_int8_setting(wb: Workbench) -> None:
     assert wb.models.compute(ComputeOptions("cpu")).dtype_name == "int8"
     trained_in = wb.models.training_compute(ComputeOptions("cpu"))
     assert trained_in.dtype == Compute.choose("cpu").dtype
+
+
+@needs_int8
+def test_training_tells_that_it_ignores_int8_setting(
+    command: Command, furnished: Path, few: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEIBO_TUI_DTYPE", "int8")
+    quick = ("--epochs", "1", "--no-baseline", "--no-probes", "--device", "cpu")
+    stderr = command.ok("train", few, "--name", "ignoring", *quick).err
+    assert "The setting dtype, int8, is for predictions only. The run computes in " in stderr

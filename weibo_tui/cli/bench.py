@@ -17,6 +17,7 @@ from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 from weibo_tui.progress import Progress
 
 if TYPE_CHECKING:
@@ -100,7 +101,9 @@ def _rows(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
     training, labeling, file, post = _tasks(result)
     if result.steps_per_second is not None and result.training_posts_per_second is not None:
         steps, posts = _figure(result.steps_per_second), _figure(result.training_posts_per_second)
-        yield training, _("{steps} steps/s, {posts} posts/s").format(steps=steps, posts=posts)
+        speed = _("{steps} steps/s, {posts} posts/s").format(steps=steps, posts=posts)
+        is_native = result.training_dtype == result.dtype
+        yield training, speed if is_native else join_list([speed, result.training_dtype])
     if result.labeling_posts_per_second is not None and result.labeling_seconds is not None:
         yield labeling, _("{posts} posts/s").format(posts=_figure(result.labeling_posts_per_second))
         yield file, _("about {duration}").format(duration=_duration(result.labeling_seconds))

@@ -51,8 +51,10 @@ class Group(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         if args[0] not in self.commands and not args[0].startswith("-"):
             visible = [name for name, command in self.commands.items() if not command.hidden]
-            nearest = get_close_matches(args[0], self.commands, n=1) or visible
-            message = _("Command not found: '{name}'. Did you mean {nearest}? See '{path} --help'.")
+            nearest = get_close_matches(args[0], visible, n=1)
+            message = _("Command not found: '{name}'. See '{path} --help'.")
+            if nearest:
+                message = _("Command not found: '{name}'. Did you mean {nearest}? See '{path} --help'.")
             raise UserInputError(message.format(name=args[0], nearest=join_list(nearest), path=ctx.command_path))
         return super().resolve_command(ctx, args)
 

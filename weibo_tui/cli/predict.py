@@ -150,7 +150,9 @@ def predict(
     elif file is None and text:
         file = _named_file(text)
         text = None if file is not None else text
-    if (file is None) == (not text) or (file is None and out is not None):
+    if text and file is None and out is not None:
+        raise UserInputError(_("--out is for a file. Give the file with --file, or posts without --out."))
+    if (file is None) == (not text):
         raise UserInputError(
             _("No posts given. Give posts, or - for stdin, or --file. See 'weibo-tui predict --help'.")
         )
@@ -344,7 +346,8 @@ def _print_labeled(result: LabelingResult, json: bool, **more: object) -> None:
         echo_json(values | more)
         return
     counts = join_list(f"{label_name(label)} {number:,}" for label, number in result.counts.items())
-    echo(_("{rows} rows labeled: {counts}").format(rows=f"{result.rows:,}", counts=counts))
+    message = ngettext("{rows} row labeled: {counts}", "{rows} rows labeled: {counts}", result.rows)
+    echo(message.format(rows=f"{result.rows:,}", counts=counts))
     if result.uncertain:
         message = ngettext(
             "{number:,} row is below the confidence threshold.",

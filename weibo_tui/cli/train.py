@@ -43,6 +43,7 @@ from weibo_tui.engine.events import (
     to_json,
 )
 from weibo_tui.engine.hyperparameters import (
+    TRAINING_DTYPES,
     Acceleration,
     Cleaning,
     ComputeOptions,
@@ -167,6 +168,8 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: boo
             for event in steps:
                 if isinstance(event, RunStarted):
                     run, finished = event.run, None
+                    if workbench.settings.dtype not in TRAINING_DTYPES:
+                        bars.line(_ignored_dtype(workbench.settings.dtype, event))
                 if json and not isinstance(event, Progress):
                     echo_json(to_json(event))
                 printer.show(event)
@@ -286,6 +289,11 @@ class _EventPrinter:
         """Print the predictions of the probe posts in all validations."""
         for line in probe_lines(self._probes):
             echo_info(line)
+
+
+def _ignored_dtype(setting: str, event: RunStarted) -> str:
+    message = _("The setting dtype, {setting}, is for predictions only. The run computes in {dtype}.")
+    return message.format(setting=setting, dtype=event.dtype)
 
 
 def _started(event: RunStarted) -> str:

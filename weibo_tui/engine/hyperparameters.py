@@ -108,7 +108,7 @@ class ComputeOptions:
     device: str = _machine("auto", N_("auto, cuda, mps or cpu."), N_("Device"), choices=DEVICES, metavar="NAME")
     dtype: str = _machine(
         "auto",
-        N_("auto, float32, bfloat16 or, for predictions, int8."),
+        N_("auto, float32 or bfloat16; int8 for predictions on a CPU."),
         N_("Numbers"),
         form_help=N_("auto, float32 or bfloat16."),
         choices=DTYPES,

@@ -40,12 +40,15 @@ SINGLE_POSTS = 16
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
-    """Speed of a base model on this machine, and how long `rows` posts of a file take. Times are in seconds, except
+    """Speed of a base model on this machine, and how long `rows` posts of a file take.
+
+    Predictions compute in `dtype`, the training in `training_dtype`. Times are in seconds, except
     `milliseconds_per_post`, the median for a post that is predicted alone. What is not measured yet is None."""
 
     base: str
     device: str
     dtype: str
+    training_dtype: str
     threads: int
     steps_per_second: float | None = None
     training_posts_per_second: float | None = None
@@ -91,7 +94,8 @@ def benchmark(
     config = opened.backbone.config
     adapter = Adapter.initialize(AdapterConfig(config.width, tuple(range(config.layers)), LABELS), seed=0)
     adapter.to(compute.device)
-    result = BenchmarkResult(name, compute.device.type, compute.dtype_name, compute.threads, rows=rows)
+    dtypes = compute.dtype_name, native.dtype_name
+    result = BenchmarkResult(name, compute.device.type, *dtypes, compute.threads, rows=rows)
     yield result
     steps, posts = _training_rates(opened, adapter, native)
     result = replace(result, steps_per_second=steps, training_posts_per_second=posts)
