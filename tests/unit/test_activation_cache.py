@@ -179,7 +179,7 @@ def test_resume_without_space_for_its_cache_is_refused(
     next(event for event in events if isinstance(event, StepDone))
     events.close()
     monkeypatch.setattr(training, "free_space", lambda _folder: 5000)
-    with pytest.raises(UserInputError, match=r"needs .* GB on disk for its cached activations. Free some space"):
+    with pytest.raises(UserInputError, match=r"needs 0.\d\d GB of free disk .*, and 0.00 GB are free"):
         list(deep.iter_resume(deep.runs.list()[0].id))
     monkeypatch.setattr(training, "free_space", free_space)
     list(deep.iter_resume(deep.runs.list()[0].id))

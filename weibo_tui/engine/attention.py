@@ -40,19 +40,25 @@ class PackedLayout:
     packed_index: Tensor | None = None
 
     @classmethod
-    def for_posts(cls, ids: Tensor, lengths: Tensor) -> PackedLayout:
+    def for_posts(cls, ids: Tensor, lengths: Tensor, *, drops_out: bool = False) -> PackedLayout:
         """Return the layout of right-padded ids (batch, length) of posts of these lengths, (batch,).
 
         A CPU computes nothing on padding. On a card this would need more kernels and, for the number of tokens, a wait
         for all work before. Both take longer than the padding of posts of similar length."""
-        return cls.ragged(lengths) if ids.device.type == "cpu" else cls.padded(lengths, ids.shape[1])
+        if ids.device.type == "cpu":
+            return cls.ragged(lengths, drops_out=drops_out)
+        return cls.padded(lengths, ids.shape[1])
 
     @classmethod
-    def ragged(cls, lengths: Tensor) -> PackedLayout:
-        """Return the layout of posts of these lengths, (batch,), on their device."""
+    def ragged(cls, lengths: Tensor, *, drops_out: bool = False) -> PackedLayout:
+        """Return the layout of posts of these lengths, (batch,), on their device.
+
+        Masks of dropout are drawn for filling too. Trainings that have any keep the rows of earlier versions, so that
+        their runs resume with the same masks."""
         ends = lengths.cumsum(0)
         real, longest = int(ends[-1]), int(lengths.max())
-        step = SMALL_ROW_STEP if real <= SMALL and not torch.is_grad_enabled() else ROW_STEP
+        step = SMALL_ROW_STEP if real <= SMALL and (drops_out or not torch.is_grad_enabled()) else ROW_STEP
+        filling = -len(ends) % LAST_STEP if len(ends) > FEW_POSTS and not drops_out else 0
         length = -(-longest // LENGTH_STEP) * LENGTH_STEP
         starts = (ends - lengths)[:, None]
         column = torch.arange(length, device=lengths.device)
@@ -61,7 +67,7 @@ class PackedLayout:
             tokens=-(-real // step) * step,
             length=length,
             lengths=lengths,
-            last=F.pad(ends - 1, (0, -len(ends) % LAST_STEP if len(ends) > FEW_POSTS else 0)),
+            last=F.pad(ends - 1, (0, filling)),
             padded_index=inside.flatten().nonzero().squeeze(1),
             packed_index=torch.where(inside, starts + column, 0).flatten(),
         )

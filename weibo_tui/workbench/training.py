@@ -163,10 +163,14 @@ def resume(models: ModelLoader, runs: Runs, answers: Answers, run: Run) -> Itera
         # Answers since the start change nothing, and runs that are older than the answers leave nothing out.
         last_answer = load_run_config(run, lambda values: int(values.get("last_answer", 0)))
         prepared = yield from _prepare(models, config, answers.sample_texts(last_answer))
-        if config.keep_states and not prepared.keep_states:
+        if prepared.cache is not None and not prepared.cache.used:
             # Without the cache, it would compute other bits than before.
-            message = _("Run {run} needs {size:.1f} GB on disk for its cached activations. Free some space.")
-            raise UserInputError(message.format(run=run.id, size=prepared.cache.size / 1e9 if prepared.cache else 0))
+            message = _(
+                "Run {run} needs {needed:.2f} GB of free disk space for its cached activations, and {free:.2f} GB are "
+                "free. Free some space."
+            )
+            needed, free = prepared.cache.size / MAX_SHARE / 1e9, prepared.cache.free / 1e9
+            raise UserInputError(message.format(run=run.id, needed=needed, free=free))
         if prepared.dataset.digest != data:
             message = _("The data of run {run} has changed since it started ({files}). Start a new run.")
             raise UserInputError(message.format(run=run.id, files=join_list(map(str, config.files))))
