@@ -167,7 +167,9 @@ def test_cache_that_does_not_fit_is_left_out(deep: Workbench, tmp_path: Path, mo
     (planned,) = (event for event in events if isinstance(event, CachePlanned))
     assert not planned.used
     assert not any(isinstance(event, ActivationsCached) for event in events)
-    assert describe_event(to_json(planned)).endswith("too much for 5.0 kB. Training without it, which takes longer.")
+    assert describe_event(to_json(planned)).endswith(
+        "a fifth of which is kept. Training without it, which takes longer."
+    )
     assert deep.runs.list()[0].plan["plan"]["keep_states"] is False  # a resume has no cache either
 
 
@@ -179,7 +181,7 @@ def test_resume_without_space_for_its_cache_is_refused(
     next(event for event in events if isinstance(event, StepDone))
     events.close()
     monkeypatch.setattr(training, "free_space", lambda _folder: 5000)
-    with pytest.raises(UserInputError, match=r"needs .* GB on disk for its cached activations. Free some space"):
+    with pytest.raises(UserInputError, match=r"needs 0.\d\d GB of free disk .*, and 0.00 GB are free"):
         list(deep.iter_resume(deep.runs.list()[0].id))
     monkeypatch.setattr(training, "free_space", free_space)
     list(deep.iter_resume(deep.runs.list()[0].id))

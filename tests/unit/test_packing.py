@@ -12,7 +12,7 @@ from engine_helpers import rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weibo_tui.engine.attention import causal_attention, split_heads
+from weibo_tui.engine.attention import PackedLayout, causal_attention, split_heads
 from weibo_tui.engine.packing import drop_tokens, pack
 
 ROWS = st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=9), max_size=40)
@@ -102,3 +102,10 @@ def test_bfloat16_attention_applies_mask() -> None:
         expected = (q @ k.transpose(-1, -2) * 0.5).masked_fill(~allowed, float("-inf")).softmax(-1) @ v
         result = causal_attention(low, 2, 0.5, mask)
         assert (result.float() - expected.transpose(1, 2).flatten(2)).abs().max() < 0.03
+
+
+def test_dropout_keeps_the_rows_of_earlier_versions() -> None:
+    lengths = torch.tensor([3, 5, 9, 20, 40])
+    layout = PackedLayout.ragged(lengths, drops_out=True)  # the masks of a resumed run depend on them
+    assert (layout.tokens, len(layout.last)) == (80, 5)
+    assert PackedLayout.ragged(lengths).tokens == 128

@@ -24,7 +24,8 @@ POSTS = made_up.posts(90, seed=4)
 def padded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lay posts out as on a card."""
 
-    def for_posts(ids: Tensor, lengths: Tensor) -> PackedLayout:
+    def for_posts(ids: Tensor, lengths: Tensor, *, drops_out: bool) -> PackedLayout:
+        assert not drops_out
         return PackedLayout.padded(lengths, ids.shape[1])
 
     monkeypatch.setattr(PackedLayout, "for_posts", for_posts)

@@ -14,6 +14,7 @@ from made_up import write_posts
 from weibo_tui.datasets.splitting import group_posts, hash_texts
 from weibo_tui.progress import drain
 from weibo_tui.text.cleaning import clean, normalize
+from weibo_tui.text.simplified import simplified
 from weibo_tui.workbench import TrainingConfig
 from weibo_tui.workbench.config import from_keywords
 
@@ -27,6 +28,11 @@ def test_traditional_post_is_cleaned_as_simplified() -> None:
     assert [cleaned.raw_position(index) for index in range(len(SIMPLIFIED) + 1)] == list(range(len(TRADITIONAL) + 1))
     assert clean("展開全文 <br>這樣\u200b的 @小王 http://t.cn/A", 3).text == "展开全文 这样的 @用户"
     assert clean(TRADITIONAL, 2).text == TRADITIONAL
+
+
+@pytest.mark.parametrize("sign", "⿰⿺\ud800〇a☺")
+def test_signs_leave_the_characters_after_them(sign: str) -> None:
+    assert simplified(sign + TRADITIONAL).text == sign + SIMPLIFIED
 
 
 @given(st.text(st.characters(exclude_categories=["Lo"])))

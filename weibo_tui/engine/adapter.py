@@ -133,13 +133,18 @@ class Adapter(nn.Module):
             self._generator = torch.Generator(self.head.weight.device)
         self._generator.manual_seed(seed)
 
+    @property
+    def drops_out(self) -> bool:
+        """True while masks of dropout are drawn."""
+        return self.training and self.config.dropout > 0
+
     def adapt(self, index: int, x: Tensor) -> Tensor:
         """Apply the bottleneck that follows block `index`, if any, to the residual stream (…, width)."""
         if str(index) not in self.blocks:
             return x
         bottleneck = cast(Bottleneck, self.blocks[str(index)])
         inner = self._activation(linear(x, bottleneck.down))
-        if self.training and self.config.dropout > 0:
+        if self.drops_out:
             keep = torch.empty_like(inner).bernoulli_(1 - self.config.dropout, generator=self._generator)
             inner = inner * keep / (1 - self.config.dropout)
         return linear(inner, bottleneck.up, residual=x)
@@ -160,6 +165,8 @@ class PackedAdapter(nn.Module):
     """Copy of an adapter for predictions on a CPU, with the bottlenecks' products in bf16.
 
     In float32 they take a fifth of the time of a base of width 768, and half of one of width 320."""
+
+    drops_out = False
 
     def __init__(self, adapter: Adapter) -> None:
         super().__init__()

@@ -51,20 +51,26 @@ class PackedLayout:
     packed_index: Tensor | None = None
 
     @classmethod
-    def for_posts(cls, ids: Tensor, lengths: Tensor) -> PackedLayout:
+    def for_posts(cls, ids: Tensor, lengths: Tensor, *, drops_out: bool = False) -> PackedLayout:
         """Return the layout of right-padded ids (batch, length) of posts of these lengths, (batch,).
 
         A CPU computes nothing on padding. On a card this would need more kernels and, for the number of tokens, a wait
         for all work before. Both take longer than the padding of posts of similar length."""
-        return cls.ragged(lengths) if ids.device.type == "cpu" else cls.padded(lengths, ids.shape[1])
+        if ids.device.type == "cpu":
+            return cls.ragged(lengths, drops_out=drops_out)
+        return cls.padded(lengths, ids.shape[1])
 
     @classmethod
-    def ragged(cls, lengths: Tensor) -> PackedLayout:
-        """Return the layout of posts of these lengths, (batch,), on their device."""
+    def ragged(cls, lengths: Tensor, *, drops_out: bool = False) -> PackedLayout:
+        """Return the layout of posts of these lengths, (batch,), on their device.
+
+        Masks of dropout are drawn for filling too. Trainings that have any keep the rows of earlier versions, so that
+        their runs resume with the same masks."""
         ends = lengths.cumsum(0)
         real, longest = int(ends[-1]), int(lengths.max())
-        is_small = real <= SMALL_BATCH and not torch.is_grad_enabled()
-        num_last = round_up(len(lengths), LAST_STEP) if len(lengths) > FEW_POSTS else len(lengths)
+        is_small = real <= SMALL_BATCH and (drops_out or not torch.is_grad_enabled())
+        has_few_last = len(lengths) <= FEW_POSTS or drops_out
+        num_last = len(lengths) if has_few_last else round_up(len(lengths), LAST_STEP)
         length = round_up(longest, LENGTH_STEP)
         starts = (ends - lengths)[:, None]
         column = torch.arange(length, device=lengths.device)

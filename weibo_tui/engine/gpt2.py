@@ -24,6 +24,9 @@ from weibo_tui.locale import gettext as _
 class AdapterProtocol(Protocol):
     """Adapter as the backbone uses it: changes the residual stream after block `index`."""
 
+    @property
+    def drops_out(self) -> bool: ...
+
     def adapt(self, index: int, x: Tensor) -> Tensor: ...
 
 
@@ -177,7 +180,7 @@ class GPT2(nn.Module):
         """Map right-padded token ids (batch, length) and lengths (batch,) to the final state at each post's last token,
         (batch, width)."""
         ids = ids[:, : self.config.positions]  # the rest, if any, is padding
-        layout = PackedLayout.for_posts(ids, lengths)
+        layout = PackedLayout.for_posts(ids, lengths, drops_out=adapter is not None and adapter.drops_out)
         return self._last_states(self.embed(ids, layout), layout, 0, adapter)
 
     def forward_lower(self, ids: Tensor, lengths: Tensor, block: int) -> Tensor:
@@ -190,7 +193,7 @@ class GPT2(nn.Module):
 
     def forward_upper(self, rows: Tensor, lengths: Tensor, block: int, adapter: AdapterProtocol) -> Tensor:
         """Continue `forward` from the result of `forward_lower`, (tokens, width), to (batch, width)."""
-        layout = PackedLayout.ragged(lengths)
+        layout = PackedLayout.ragged(lengths, drops_out=adapter.drops_out)
         filled = F.pad(rows, (0, 0, 0, layout.tokens - len(rows)))
         return self._last_states(adapter.adapt(block, filled), layout, block + 1, adapter)
 

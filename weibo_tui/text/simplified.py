@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from opencc import OpenCC
 
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
+# They describe a character by the ones that follow, which OpenCC therefore leaves as they are.
+_DESCRIBING = re.compile("[\u2ff0-\u2fff]")
 
 
 def simplified(post: str | Cleaned) -> Cleaned:
     """Return the post with simplified characters. Where a run of characters keeps its length, each keeps its place."""
     text = post if isinstance(post, str) else post.text
     convert = _converter().convert
+    if _DESCRIBING.search(text):
+        return rewrite(post, _edits_of_runs(text, convert))
     try:
         converted = convert(text)  # of the whole post first, which is faster, and leaves most posts as they are
     except UnicodeEncodeError:  # a surrogate without a partner

@@ -162,8 +162,12 @@ def resume(models: ModelLoader, runs: Runs, answers: Answers, run: Run) -> Itera
         prepared = yield from _prepare(models, config, answers.sample_texts(last_answer))
         if prepared.cache is not None and not prepared.cache.used:
             # Without the cache, it would compute other bits than before.
-            message = _("Run {run} needs {size:.1f} GB on disk for its cached activations. Free some space.")
-            raise UserInputError(message.format(run=run.id, size=prepared.cache.size / 1e9))
+            message = _(
+                "Run {run} needs {needed:.2f} GB of free disk space for its cached activations, and {free:.2f} GB are "
+                "free. Free some space."
+            )
+            needed, free = prepared.cache.size / MAX_SHARE / 1e9, prepared.cache.free / 1e9
+            raise UserInputError(message.format(run=run.id, needed=needed, free=free))
         if prepared.dataset.digest != data:
             message = _("The data of run {run} has changed since it started ({files}). Start a new run.")
             raise UserInputError(message.format(run=run.id, files=join_list(map(str, config.files))))
