@@ -36,8 +36,8 @@ def describe_event(event: Mapping[str, Any]) -> str:
                 message = _("The cache of activations needs up to {size} on disk; {free} are free.")
             else:
                 message = _(
-                    "The cache of activations would need {size} on disk, and {free} are free, a fifth of which is kept. "
-                    "Training without it, which takes longer."
+                    "The cache of activations would need {size} on disk, and {free} are free, a fifth of which is "
+                    "kept. Training without it, which takes longer."
                 )
             return message.format(**{name: size(figure(event.get(name)) or 0) for name in ("size", "free")})
         case "ActivationsCached":
