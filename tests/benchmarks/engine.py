@@ -17,6 +17,7 @@ from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.device import Compute, memory
 from weibo_tui.engine.events import StepDone
 from weibo_tui.engine.gpt2 import GPT2
+from weibo_tui.engine.heap import trim_heap
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.layers import PackedLinear
 from weibo_tui.engine.placement import place
@@ -81,6 +82,7 @@ def open_for(base: str, dtype: str) -> tuple[BenchmarkBase, Compute]:
     compute = Compute.choose(dtype=dtype)
     opened = open_base(base)
     place(opened.backbone, opened.tokenizer, compute)
+    trim_heap()  # as `ModelLoader.open_base` does
     return opened, compute
 
 
