@@ -161,8 +161,8 @@ async def check_choices(pilot: Pilot[None], home: Path) -> None:
     assert value(pilot, "Device") == "Automatic (cpu)"
     await change(pilot, "threads", "enter", text="1")
     await until(pilot, lambda: message_line(pilot).startswith("The next prediction or job loads the model again"))
-    await change(pilot, "dtype", "end", "enter")
-    await until(pilot, lambda: app.device == "cpu bfloat16")
+    await change(pilot, "dtype", "home", "down", "enter")
+    await until(pilot, lambda: app.device == "cpu float32")
     assert stored(home)["adapter"] == "second"
     assert stored(home)["threads"] == 1
 
