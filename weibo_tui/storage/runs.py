@@ -258,7 +258,7 @@ class Runs:
 
     def list(self) -> tuple[Run, ...]:
         """Return all runs, newest first."""
-        query = f"SELECT {_COLUMNS} FROM runs ORDER BY created_at DESC, id DESC"
+        query = f"SELECT {_COLUMNS} FROM runs ORDER BY created_at DESC, rowid DESC"  # ids of one time are random
         return tuple(self._database.read(self._read_run, query))
 
     def get(self, run_id: str) -> Run:
