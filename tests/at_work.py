@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from weibo_tui import ComputeOptions, LabelingConfig, TrainingConfig, Workbench
 from weibo_tui.app import app as main
 from weibo_tui.app.services.jobs import Job, Kind
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.storage.runs import Run
-from weibo_tui.workbench import ComputeOptions, LabelingConfig, TrainingConfig, Workbench
 
 LIGHT_APP = (sys.executable, __file__, "light")
 """The app that does not load torch in advance, for tests of the terminal."""

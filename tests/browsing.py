@@ -15,13 +15,13 @@ from stage import app_of, drawn, play, press, see
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
+from weibo_tui import Workbench
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.details import EntryDetails
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.history import Analysis, Entry
 from weibo_tui.text.spreadsheet import unescape_formula
-from weibo_tui.workbench import Workbench
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANALYSIS = replace(histories.ANALYSIS, adapter="mood", source="app", created_at=timestamp(START))

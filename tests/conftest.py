@@ -23,12 +23,11 @@ from commands import Command
 from hub import Hub, serving
 from stocked import unpack
 
-from weibo_tui import locale
+from weibo_tui import Workbench, locale
 from weibo_tui.progress import Progress
 from weibo_tui.registry import isolated
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases, OpenBase
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.models import STARTER_ADAPTER, STARTER_BASE
 
 # No limits of time, because they depend on the machine. The default examples are always the same ones, so that no test

@@ -17,8 +17,8 @@ import models
 from commands import MACHINE, CommandResult
 from disks import Shell, check_message, kept, leftovers
 
+from weibo_tui import Workbench
 from weibo_tui.progress import drain
-from weibo_tui.workbench import Workbench
 
 TRAINING = "--epochs 1 --batch-size 16 --bottleneck 64 --seed 3"
 PRETRAINING = "--tokens 4000 --context 32 --layers 3 --width 64 --heads 2 --positions 64 --batch-size 8"

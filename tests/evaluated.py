@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from textual.message_pump import MessagePump
 
+from weibo_tui import EvaluationConfig, EvaluationResult
 from weibo_tui.app.evaluation.screen import Evaluation
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.datasets.dataset import Dataset
 from weibo_tui.datasets.labels import Labels
 from weibo_tui.engine.metrics import part_scores, score
 from weibo_tui.engine.score_card import ScoreCard
-from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 from weibo_tui.workbench.evaluation import Predictions
 
 HOSTILE_NAME = "[/哈哈][b]\x1b[31m\u202e.csv"

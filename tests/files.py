@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from weibo_tui.workbench import Workbench
+from weibo_tui import Workbench
 from weibo_tui.workbench.opened_file import OpenedFile
 
 TEXTS = ("今天的面真好吃[哈哈]", "服务太差了，再也不来", "Rain again", "风景真美", "", "=1+1", "手机又坏了[/怒] \u202e")

@@ -14,11 +14,11 @@ from commands import CommandResult
 from histories import ANALYSIS, FILE
 from hypothesis import strategies as st
 
+from weibo_tui import ComputeOptions, Workbench
 from weibo_tui.app.formatting import safe_line
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
 from weibo_tui.storage.journal import Journal
 from weibo_tui.text.terminal import sanitize
-from weibo_tui.workbench import ComputeOptions, Workbench
 
 TEXTS = {
     "emoticon": "[doge]笑死 [ok]",

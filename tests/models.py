@@ -15,6 +15,7 @@ import torch
 from made_up import BAD, BAD_MARKS, ENDINGS, GOOD, GOOD_MARKS, OPENINGS, THINGS, write_corpus, write_posts
 from torch import Tensor
 
+from weibo_tui import ComputeOptions, PretrainingConfig, TrainingConfig, Workbench
 from weibo_tui.engine.activation_cache import OpenFile
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.config import GPT2Config
@@ -30,7 +31,6 @@ from weibo_tui.registry.bases import OpenBase
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.text.cleaning import PREPROCESSING
 from weibo_tui.text.emoticons import without_emoticons
-from weibo_tui.workbench import ComputeOptions, PretrainingConfig, TrainingConfig, Workbench
 
 if TYPE_CHECKING:
     from transformers import GPT2Model

@@ -13,6 +13,7 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
+from weibo_tui import Workbench
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.predict.card import Card, PostCard
 from weibo_tui.app.predict.prediction_list import PredictionList
@@ -21,7 +22,6 @@ from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.registry import cards as registry_cards
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.storage.history import Analysis, Entry
-from weibo_tui.workbench import Workbench
 
 POST = "今天的面真好吃[哈哈]"
 OTHER = "服务太差了，再也不来[怒]"

@@ -20,9 +20,9 @@ from made_up import write_posts
 from terminal import Terminal
 from web_page import serving, until
 
+from weibo_tui import PretrainingConfig, TrainingConfig, Workbench
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.web.session import app_command
-from weibo_tui.workbench import PretrainingConfig, TrainingConfig, Workbench
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "screenshots"

@@ -13,12 +13,12 @@ from unittest.mock import patch
 from textual import events
 from textual.pilot import Pilot
 
+from weibo_tui import Workbench
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.forms import path_input
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.widgets import chrome
 from weibo_tui.app.widgets.chrome import StatusMessage
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
 
 Scene = Callable[[Pilot[None]], Coroutine[Any, Any, None]]

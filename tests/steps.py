@@ -10,9 +10,9 @@ from typing import Any
 from textual.message import Message
 from textual.message_pump import MessagePump
 
+from weibo_tui import Workbench
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
 from weibo_tui.app.services.worker import WorkerThread
-from weibo_tui.workbench import Workbench
 
 Scene = Callable[[WorkerThread], Coroutine[Any, Any, None]]
 

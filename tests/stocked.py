@@ -13,9 +13,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from weibo_tui import ComputeOptions, PretrainingConfig, TrainingConfig, Workbench
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.registry import cards
-from weibo_tui.workbench import ComputeOptions, PretrainingConfig, TrainingConfig, Workbench
 
 DATA = Path(__file__).parent / "data"
 ARCHIVE = DATA / "stocked.tar.gz"

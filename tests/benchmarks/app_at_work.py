@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.runner import Figures
 from benchmarks.scripted_app import ScriptedApp
 
+from weibo_tui import AuditConfig, ComputeOptions, LabelingConfig, TrainingConfig, Workbench
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.screen import PredictScreen
@@ -20,7 +21,6 @@ from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.engine.events import StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.workbench import AuditConfig, ComputeOptions, LabelingConfig, TrainingConfig, Workbench
 
 TICK = 0.005
 SETTLE_SECONDS = 3.0

@@ -11,10 +11,10 @@ from pathlib import Path
 from benchmarks.runner import Figures, run_process, temp_home
 from benchmarks.scripted_app import ScriptedApp
 
+from weibo_tui import LabelingConfig
 from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.workbench import LabelingConfig
 
 POLL_SECONDS = 0.25
 

@@ -32,6 +32,7 @@ from benchmarks.runner import Comparison, Sample, Threshold, run_process, temp_f
 from engine_helpers import recorded_waits
 from torch import Tensor
 
+from weibo_tui import LabelingConfig, TrainingConfig, Workbench
 from weibo_tui.engine.device import Compute, memory, reset_peak_memory
 from weibo_tui.engine.events import BatchHalved, RunFinished, StepDone
 from weibo_tui.engine.hyperparameters import ComputeOptions, Hyperparameters, PretrainingHyperparameters
@@ -41,7 +42,6 @@ from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.engine.training import AdapterTrainer, Examples
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.text.cleaning import PREPROCESSING
-from weibo_tui.workbench import LabelingConfig, TrainingConfig, Workbench
 from weibo_tui.workbench.benchmark import LABELS, MAX_LENGTH, sample_posts
 from weibo_tui.workbench.labeling import LabelingResult
 

@@ -117,7 +117,7 @@ def main() -> None:
         for name, number in sorted(count_changes(posts).items()):
             print(f"  {name:20} {number:>7,}")
         if options.adapter:
-            from weibo_tui.workbench import Workbench
+            from weibo_tui import Workbench
 
             with Workbench() as workbench:
                 for name, share in changed_predictions(workbench.classifier(options.adapter), posts):

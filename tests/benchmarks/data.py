@@ -12,10 +12,10 @@ from pathlib import Path
 
 from benchmarks.runner import BenchmarkOptions, Comparison, Events, Figures, Rounds, Threshold, run_target, temp_folder
 
+from weibo_tui import TrainingConfig, Workbench
 from weibo_tui.datasets.auditing import audit
 from weibo_tui.engine.events import RunStarted
 from weibo_tui.progress import Progress, drain
-from weibo_tui.workbench import TrainingConfig, Workbench
 
 TRAINING_POSTS, AUDITED_POSTS = 120_000, 86_030
 MAX_SECONDS = Threshold(5.0, at_most=True)

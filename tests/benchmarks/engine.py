@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from benchmarks.runner import Figures
 
+from weibo_tui import Workbench
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.device import Compute, memory
@@ -27,7 +28,6 @@ from weibo_tui.engine.training import AdapterTrainer, Examples
 from weibo_tui.engine.vocabulary import SPECIAL, bert_special_tokens, build_tokenizer
 from weibo_tui.registry.bases import TOKENIZER
 from weibo_tui.text.cleaning import PREPROCESSING
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.benchmark import FIRST_CHARACTER, LABELS, MAX_LENGTH, TYPICAL_LENGTH, sample_posts, sample_text
 
 BATCH_SIZE = 16

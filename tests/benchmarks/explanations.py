@@ -18,13 +18,13 @@ from benchmarks.runner import BenchmarkOptions, Comparison, Events, Sample, Thre
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
+from weibo_tui import Workbench
 from weibo_tui.engine import explanation as explaining
 from weibo_tui.engine.device import Compute
 from weibo_tui.engine.prediction import Classifier, Floats, Prediction
 from weibo_tui.progress import Progress, drain
 from weibo_tui.text.cleaning import clean
 from weibo_tui.text.units import find_units, without
-from weibo_tui.workbench import Workbench
 
 ADAPTER = "weibo"
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4, "bfloat16": 0.01}

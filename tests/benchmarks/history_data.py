@@ -12,11 +12,11 @@ from typing import TypeVar
 import numpy as np
 from benchmarks.runner import Figures
 
+from weibo_tui import Workbench
 from weibo_tui.app.history.window import PAGE, load_around, load_first, load_last
 from weibo_tui.progress import Progress
 from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.history import EVERYTHING, NEWEST_FIRST, Analysis, HistoryFilter, HistoryOrder
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.benchmark import FIRST_CHARACTER, LAST_CHARACTER, sample_lengths
 
 # Words of 2 to 4 characters in turn, with Zipf's frequencies: the most common is in a fifth of the posts.

@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.posts import FORMATS
 from benchmarks.runner import Figures
 
+from weibo_tui import ComputeOptions, LabelingConfig, Workbench
 from weibo_tui.datasets.arrow_files import read_batches, to_python
 from weibo_tui.datasets.reading import PostTable, count_rows, open_table, post_text, read_rows, read_values
 from weibo_tui.datasets.tables import Report
@@ -25,7 +26,6 @@ from weibo_tui.engine.prediction import Classifier, predict_logits
 from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.progress import drain
 from weibo_tui.text.cleaning import clean
-from weibo_tui.workbench import ComputeOptions, LabelingConfig, Workbench
 from weibo_tui.workbench.cluster.parts import read_parts
 from weibo_tui.workbench.cluster.plan import MIN_PART_ROWS
 from weibo_tui.workbench.labeling import WINDOW, LabelingResult, added_columns

@@ -15,8 +15,8 @@ import uer
 from benchmarks.runner import Figures
 from terminal import Terminal
 
+from weibo_tui import Workbench
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
-from weibo_tui.workbench import Workbench
 
 TEXT = "楼下新开的面馆真好吃，汤也鲜，就是等得有点久，服务员还不理人，算了，下次还是去别家吧"
 INTERVAL = (0.04, 0.16)

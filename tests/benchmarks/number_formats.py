@@ -13,11 +13,11 @@ import numpy as np
 from benchmarks.runner import BenchmarkOptions, Comparison, Events, Sample, Threshold, temp_folder
 from numpy.typing import NDArray
 
+from weibo_tui import Workbench
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.engine.int8_layers import is_supported
 from weibo_tui.engine.prediction import Classifier, Prediction
 from weibo_tui.progress import Progress
-from weibo_tui.workbench import Workbench
 
 ADAPTERS = ("weibo", "review")
 CHUNK = 256

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from benchmarks.runner import Figures
 from ray_nodes import ENVIRONMENT, ray_nodes
 
+from weibo_tui import ClusterLabelingConfig, ComputeOptions, LabelingConfig, Workbench
 from weibo_tui.progress import Progress
-from weibo_tui.workbench import ClusterLabelingConfig, ComputeOptions, LabelingConfig, Workbench
 
 WORKERS = 2
 MACHINE = ComputeOptions("cpu", "float32", threads=WORKERS)

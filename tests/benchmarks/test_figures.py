@@ -15,7 +15,7 @@ from pathlib import Path
 import models
 import pytest
 
-from weibo_tui.workbench import Workbench
+from weibo_tui import Workbench
 from weibo_tui.workbench.benchmark import sample_posts
 
 pytestmark = pytest.mark.benchmark

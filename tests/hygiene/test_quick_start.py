@@ -45,7 +45,7 @@ def test_package_imports_nothing_heavy() -> None:
 def test_open_workbench_imports_nothing_heavy(furnished: Path) -> None:
     script = """
 import sys
-from weibo_tui.workbench import Workbench
+from weibo_tui import Workbench
 
 with Workbench() as bench:
     assert bench.base_name() == "tiny"

@@ -14,7 +14,7 @@ from textual._compositor import LayoutUpdate
 from textual.pilot import Pilot
 from textual.screen import Screen
 
-from weibo_tui import locale
+from weibo_tui import Workbench, locale
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.commands import commands
 from weibo_tui.app.help_screen import Help
@@ -23,7 +23,6 @@ from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.terminal.textual_private import TextualApp
 from weibo_tui.app.widgets.chrome import StatusBar, StatusMessage
 from weibo_tui.errors import UserInputError
-from weibo_tui.workbench import Workbench
 
 SCREENS = {"predict": "f2", "train": "f3", "history": "f4", "models": "f5", "files": "f7"}
 

@@ -13,6 +13,7 @@ from stage import app_of, drawn, open_file, play, shows, until
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from weibo_tui import ComparisonResult, Workbench
 from weibo_tui.app.evaluation.comparison_form import ComparisonForm
 from weibo_tui.app.evaluation.comparison_posts import (
     ComparedPostDetails,
@@ -27,7 +28,6 @@ from weibo_tui.app.evaluation.screen import EvaluationScreen
 from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.workbench import ComparisonResult, Workbench
 
 HOSTILE = "[/哈哈][b]\x1b[31m\u202eevil[doge] 好"
 

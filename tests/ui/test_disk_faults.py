@@ -12,8 +12,8 @@ from stage import app_of, drawn, message_line, play, until
 from terminal import APP, Terminal
 from textual.pilot import Pilot
 
+from weibo_tui import Workbench
 from weibo_tui.app.predict.card import PostCard
-from weibo_tui.workbench import Workbench
 
 NO_SPACE = "No space left"
 

@@ -20,6 +20,7 @@ from terminal import Terminal
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Select
 
+from weibo_tui import Workbench
 from weibo_tui.app.dialogs import InputDialog
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.models.screen import ModelsScreen
@@ -30,7 +31,6 @@ from weibo_tui.app.train.training_form import TrainingForm
 from weibo_tui.app.widgets.job_progress import JobLine
 from weibo_tui.registry.hub_client import CHUNK_SIZE
 from weibo_tui.settings import Settings
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.downloads import BASE
 
 NAME = BASE.rpartition("/")[2]

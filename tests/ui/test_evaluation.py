@@ -16,6 +16,7 @@ from textual.geometry import Offset
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+from weibo_tui import EvaluationConfig, EvaluationResult, Workbench
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.evaluation import post_list
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
@@ -28,7 +29,6 @@ from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.models.screen import ModelsScreen
 from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
 from weibo_tui.app.widgets.score_card import ScoreView
-from weibo_tui.workbench import EvaluationConfig, EvaluationResult, Workbench
 
 HOSTILE = "[/哈哈][b]\x1b[31m\u202eevil\n[doge] //@谁: \x9b2J 好"
 NAMES = (

@@ -11,10 +11,10 @@ from stage import app_of, drawn, message_line, play, press, shows, until
 from steps import play as play_thread
 from textual.pilot import Pilot
 
+from weibo_tui import Workbench
 from weibo_tui.app.services.explanations import ExplainedPost, Explanations
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.widgets.explanation_screen import ExplanationScreen
-from weibo_tui.workbench import Workbench
 
 POST = "服务太差了[泪]，今天的面真好吃，朋友推荐的，再也不来"
 OTHER = "真好吃，下次再来[哈哈]"

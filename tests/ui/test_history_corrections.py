@@ -10,8 +10,8 @@ from browsing import ANALYSIS, FAILED, FILE, Scene, at, keep, play_history, pred
 from stage import message_line, until
 from textual.widgets import OptionList, Static
 
+from weibo_tui import Workbench
 from weibo_tui.storage.history import Analysis, Entry
-from weibo_tui.workbench import Workbench
 
 
 def labels_line(history: Scene) -> str:

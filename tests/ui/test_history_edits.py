@@ -9,10 +9,10 @@ from browsing import ANALYSIS, FAILED, FILE, HOSTILE, Scene, at, keep, play_hist
 from stage import message_line, until
 from textual.widgets import OptionList
 
+from weibo_tui import Workbench
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench import Workbench
 
 
 def test_entry_is_corrected_copied_and_edited(furnished: Path) -> None:

@@ -9,9 +9,9 @@ from browsing import ANALYSIS, Scene, at, keep, play_history, predictions
 from stage import message_line, play, until
 from textual.pilot import Pilot
 
+from weibo_tui import Workbench
 from weibo_tui.app.widgets.table_search import SearchField
 from weibo_tui.storage.history import Entry
-from weibo_tui.workbench import Workbench
 
 MANY = 430
 

@@ -11,10 +11,10 @@ from pane import Pane
 from stage import play, until
 from textual.pilot import Pilot
 
+from weibo_tui import Workbench
 from weibo_tui.app.history.details import EntryDetails
 from weibo_tui.app.widgets.details_pane import DetailsDialog
 from weibo_tui.storage.history import Entry
-from weibo_tui.workbench import Workbench
 
 MANY = 330
 STRANGE = [

@@ -19,12 +19,12 @@ from stage import app_of, press, until
 from textual.app import App
 from textual.pilot import Pilot
 
+from weibo_tui import Workbench
 from weibo_tui.app.predict.prediction_list import PredictionList
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
 from weibo_tui.storage.history import Analysis
 from weibo_tui.storage.journal import Journal
-from weibo_tui.workbench import Workbench
 
 SIZE = (110, 30)
 POSTS = st.lists(texts(12), min_size=2, max_size=4)

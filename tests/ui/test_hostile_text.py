@@ -12,6 +12,7 @@ from hostile_stage import go, loaded, look, paste, play, send_pasted
 from stage import app_of, drawn, message_line, press, until
 from textual.pilot import Pilot
 
+from weibo_tui import EvaluationConfig, LabelingConfig
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.evaluation.screen import Evaluation
 from weibo_tui.app.models.actions import JobRequest
@@ -20,7 +21,6 @@ from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.errors import UserInputError
-from weibo_tui.workbench import EvaluationConfig, LabelingConfig
 
 NARROW, WIDE = (60, 20), (120, 30)
 each_size = pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from histories import ANALYSIS
 from hostile import fill, write_labelled
 from terminal import Terminal
 
+from weibo_tui import Workbench
 from weibo_tui.text.terminal import sanitize
-from weibo_tui.workbench import Workbench
 
 
 class Wire:

@@ -9,6 +9,7 @@ from stage import app_of, drawn, play, until
 from textual import events
 from textual.pilot import Pilot
 
+from weibo_tui import Workbench
 from weibo_tui.app.dialogs import InputDialog
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.history.browser import HistoryBrowser
@@ -18,7 +19,6 @@ from weibo_tui.app.predict.prompt import Prompt
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.app.widgets.table_search import SearchField
 from weibo_tui.storage.history import EVERYTHING
-from weibo_tui.workbench import Workbench
 
 PASTES = {
     "a\x1b[31mb": "a␛[31mb",

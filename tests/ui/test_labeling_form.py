@@ -18,13 +18,13 @@ from pane import Pane, play_predict
 from stage import drawn, until
 from textual.widgets import Static
 
+from weibo_tui import ClusterLabelingConfig, ClusterLabelingResult, LabelingConfig, Workbench
 from weibo_tui.app.files.screen import FilesScreen
 from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.label_file_form import LabelingForm
 from weibo_tui.app.predict.ray_fields import default_folder, public_source
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import LabeledFile
-from weibo_tui.workbench import ClusterLabelingConfig, ClusterLabelingResult, LabelingConfig, Workbench
 
 
 def form(pane: Pane) -> LabelingForm:

@@ -9,10 +9,10 @@ from pathlib import Path
 from pane import OTHER, POST, Pane, add_adapter, history_posts, play_predict
 from stage import drawn, until
 
+from weibo_tui import Workbench
 from weibo_tui.app.predict.live_prediction import LATE
 from weibo_tui.app.predict.prompt import MAX_CHARACTERS
 from weibo_tui.presentation.numbers import percent
-from weibo_tui.workbench import Workbench
 
 
 def shown(pane: Pane) -> str:

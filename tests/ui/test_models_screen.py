@@ -16,6 +16,7 @@ from stage import play, until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+from weibo_tui import LabelingConfig, Workbench
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.forms.path_dialog import PathDialog
@@ -26,7 +27,6 @@ from weibo_tui.app.train.pretraining_form import PretrainingForm
 from weibo_tui.app.train.training_form import TrainingForm
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.settings import Settings
-from weibo_tui.workbench import LabelingConfig, Workbench
 
 HOSTILE = "[/哈哈][b]\x1b[31m\u202eevil\n[doge]"
 

@@ -10,6 +10,7 @@ from stage import drawn, play, until
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
+from weibo_tui import Workbench
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.plot.line_chart import LineChart
 from weibo_tui.app.train.monitor import ChartGrid, Monitor
@@ -19,7 +20,6 @@ from weibo_tui.app.train.run_store import MAX_OVERLAID
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.app.widgets.score_card import ScoreView
-from weibo_tui.workbench import Workbench
 
 Scene = Callable[[Pilot[None], TrainScreen], Coroutine[Any, Any, None]]
 

@@ -10,6 +10,7 @@ from stage import app_of, drawn, message_line, play, press, until
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from weibo_tui import Workbench
 from weibo_tui.app.commands import commands
 from weibo_tui.app.history.filter_dialog import FilterDialog
 from weibo_tui.app.keymap import KEYS, SCREEN_GROUPS
@@ -20,7 +21,6 @@ from weibo_tui.app.train.training_form import TrainingForm
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import use
 from weibo_tui.settings import LANGUAGES, Settings
-from weibo_tui.workbench import Workbench
 
 
 async def open_palette(pilot: Pilot[None], query: str = "") -> Palette:

@@ -15,13 +15,13 @@ from stage import drawn, play, until
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
+from weibo_tui import ComputeOptions, TrainingConfig, Workbench
 from weibo_tui.app.predict.welcome import SAMPLES
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 
 FLOAT32 = ComputeOptions("cpu", "float32", threads=1)
 

@@ -18,11 +18,11 @@ from stage import Scene, app_of, drawn, see, shows, until
 from terminal import Terminal
 from textual.pilot import Pilot
 
+from weibo_tui import Workbench
 from weibo_tui.app.app import WeiboApp, launch
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.engine.events import StepDone
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench import runs as workbench_runs
 
 

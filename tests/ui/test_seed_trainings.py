@@ -11,6 +11,7 @@ from stage import app_of, play, press, until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+from weibo_tui import TrainingConfig, Workbench
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.train.monitor import Monitor
@@ -18,7 +19,6 @@ from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.app.train.training_form import TrainingForm
 from weibo_tui.engine.events import RunFinished
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.workbench import TrainingConfig, Workbench
 
 
 def train_of(pilot: Pilot[None]) -> TrainScreen:

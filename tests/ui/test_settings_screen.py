@@ -11,6 +11,7 @@ from stage import app_of, drawn, message_line, play, press, until
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from weibo_tui import Workbench
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.palette import Palette
 from weibo_tui.app.predict.prediction_list import PredictionList
@@ -20,7 +21,6 @@ from weibo_tui.app.settings.setting_list import SettingList
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import use
 from weibo_tui.storage.history import HistoryFilter
-from weibo_tui.workbench import Workbench
 
 SCREENS = {"f3": "train", "f4": "history", "f5": "models", "f7": "files", "f2": "predict"}
 SIZES = ((60, 20), (120, 36))

@@ -26,7 +26,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
-from weibo_tui import locale
+from weibo_tui import Workbench, locale
 from weibo_tui.app.evaluation.result_view import ResultView
 from weibo_tui.app.evaluation.screen import EvaluationScreen
 from weibo_tui.app.files.annotate import AnnotateScreen
@@ -37,7 +37,6 @@ from weibo_tui.app.files.screen import FilesScreen
 from weibo_tui.engine.events import CheckpointSaved, Evaluated, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.metrics import score
 from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench import Workbench
 
 SCREENS = ("predict", "train", "history", "models", "files")
 MOMENT = "2026-01-31T12:00:00.000Z"

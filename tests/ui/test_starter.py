@@ -14,10 +14,10 @@ from stage import drawn, play, press, until
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
+from weibo_tui import Workbench
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.predict.welcome import SAMPLES
 from weibo_tui.app.train.training_form import TrainingForm
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.downloads import BASE
 
 OFFERS = ["models.get", "models.import", "models.pretrain"]

@@ -20,6 +20,7 @@ from stage import app_of, message_line, play, shows, until
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
+from weibo_tui import ComputeOptions, TrainingConfig, Workbench
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.forms.path_input import PathInput
@@ -30,7 +31,6 @@ from weibo_tui.app.train.run_store import RunEntry
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.engine.events import StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 
 MACHINE = ComputeOptions("cpu", "float32", threads=1)
 LONG = Hyperparameters(epochs=1000, batch_size=4, bottleneck=8, max_length=32)

@@ -16,6 +16,7 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Button, Collapsible, Input, OptionList, Select, Static
 
+from weibo_tui import ComputeOptions, TrainingConfig, Workbench
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.base import PlanForm
@@ -31,7 +32,6 @@ from weibo_tui.app.train.training_form import HYPER, TrainingForm
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import UserInputError
-from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 from weibo_tui.workbench.config import UNITS
 from weibo_tui.workbench.downloads import BASE
 

@@ -18,10 +18,10 @@ from stage import app_of, drawn, message_line, play, until
 from textual import events
 from textual.pilot import Pilot
 
+from weibo_tui import Workbench
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.engine.events import RunStarted, StepDone
-from weibo_tui.workbench import Workbench
 
 POSTS = [f"第{number}碗面真好吃" for number in range(40)]
 
@@ -45,7 +45,7 @@ ADDS = """
 import sys
 from dataclasses import replace
 from histories import ANALYSIS
-from weibo_tui.workbench import Workbench
+from weibo_tui import Workbench
 with Workbench() as wb:
     for post in sys.argv[1:]:
         wb.history.add([replace(ANALYSIS, text=post)])

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from steps import Owner, Work, begin, job, play
 
+from weibo_tui import Workbench
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.engine.events import RunStarted
 from weibo_tui.errors import UserInputError
 from weibo_tui.paths import Paths
-from weibo_tui.workbench import Workbench
 
 # ---- calls
 

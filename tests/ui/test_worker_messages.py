@@ -11,10 +11,10 @@ import pytest
 from steps import Owner, Work, begin, close, job, play
 from textual.message import Message
 
+from weibo_tui import Workbench
 from weibo_tui.app.services.worker import POST_SECONDS, WorkerThread
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.progress import Progress
-from weibo_tui.workbench import Workbench
 
 # ---- messages
 

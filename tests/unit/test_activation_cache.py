@@ -18,13 +18,14 @@ import pytest
 import torch
 from engine_helpers import all_logits
 
+from weibo_tui import Workbench
 from weibo_tui.engine.activation_cache import ActivationCache
 from weibo_tui.engine.events import ActivationsCached, CachePlanned, StepDone, to_json
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.training import AdapterTrainer
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.presentation.run_events import describe_event
-from weibo_tui.workbench import Workbench, training
+from weibo_tui.workbench import training
 from weibo_tui.workbench.scratch_files import file_opener, free_space
 
 HYPER = Hyperparameters(epochs=2, batch_size=16, learning_rate=1e-2, bottleneck=8, max_length=32, emoticon_dropout=0.4)

@@ -13,12 +13,12 @@ import models
 import pytest
 from commands import Command, json_lines
 
+from weibo_tui import Workbench
 from weibo_tui.datasets.answers import CANNOT_TELL
 from weibo_tui.engine.events import RunStarted
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import Progress
 from weibo_tui.registry import cards
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.annotation import Queue
 from weibo_tui.workbench.opened_file import OpenedFile
 

@@ -12,6 +12,7 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from weibo_tui import Workbench
 from weibo_tui.datasets import baselines
 from weibo_tui.datasets.baselines import predict_baselines
 from weibo_tui.datasets.character_grams import count_grams
@@ -23,7 +24,6 @@ from weibo_tui.presentation.baselines import baseline_sentence
 from weibo_tui.presentation.score_parts import score_parts
 from weibo_tui.progress import drain
 from weibo_tui.text.cleaning import clean
-from weibo_tui.workbench import Workbench
 
 
 @pytest.fixture(scope="module")

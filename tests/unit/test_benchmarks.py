@@ -16,6 +16,7 @@ from benchmarks import cleaning, engine, history_data
 from benchmarks.pseudo_terminal import open_terminal
 from benchmarks.runner import Comparison, Figures, Rounds, Sample, Threshold, run_target
 
+from weibo_tui import Workbench
 from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.prediction import Classifier, Prediction
@@ -23,7 +24,6 @@ from weibo_tui.errors import WeiboTuiError
 from weibo_tui.progress import drain
 from weibo_tui.storage.history import EVERYTHING
 from weibo_tui.text.cleaning import PREPROCESSING, clean
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.benchmark import sample_lengths, sample_posts
 
 SMALL = GPT2Config(layers=3, heads=2, width=32, positions=128, vocabulary=21_000, inner=64)

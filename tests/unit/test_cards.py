@@ -19,12 +19,12 @@ from commands import Command, listing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from weibo_tui import Workbench
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.workbench import Workbench
 
 BASE_CARD = BaseCard(
     "b", "f" * 64, {"model.safetensors": "0" * 64}, (2,), (3,), 0, 123, "/somewhere", {"plan": {"seed": 1}}

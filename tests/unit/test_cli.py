@@ -16,13 +16,13 @@ from commands import Command, json_lines, listing, table
 from made_up import numeral
 from safetensors.torch import load_file, save_file
 
+from weibo_tui import Workbench
 from weibo_tui.atomic import sha256
 from weibo_tui.cli.commands import MODULES, command_line
 from weibo_tui.engine.score_card import ScoreCard
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import WEIGHTS
 from weibo_tui.text.spreadsheet import unescape_formula
-from weibo_tui.workbench import Workbench
 
 ALIASES = (
     "train: --column x / --text-column x",

@@ -12,8 +12,8 @@ import openpyxl
 import pytest
 from commands import Command, json_lines, table
 
+from weibo_tui import Workbench
 from weibo_tui.text.cleaning import MAX_POST_LENGTH
-from weibo_tui.workbench import Workbench
 
 ADDED = ["predicted", "confidence", "prob_negative", "prob_positive", "error"]
 

@@ -17,9 +17,8 @@ import pytest
 from commands import Command, environment, json_lines, start, table
 from histories import ANALYSIS
 
-from weibo_tui import locale
+from weibo_tui import Workbench, locale
 from weibo_tui.cli import output
-from weibo_tui.workbench import Workbench
 
 HOSTILE = "好\x1b[31m\x1b]0;t\x07\x9b2J\u202e\u200b\udcff\x7f[SEP][/哈哈][b]"
 ACTING = set("\x1b\x07\x9b\u202e\u200b\udcff\x7f\r")

@@ -26,10 +26,10 @@ import pytest
 import ray_nodes
 from commands import Command, start
 
+from weibo_tui import ClusterLabelingConfig, ClusterLabelingResult, Workbench
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.part_folders import PLAN_NAME
 from weibo_tui.progress import Progress
-from weibo_tui.workbench import ClusterLabelingConfig, ClusterLabelingResult, Workbench
 from weibo_tui.workbench.cluster import session
 from weibo_tui.workbench.cluster.work import ClusterWork
 

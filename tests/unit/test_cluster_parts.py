@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from weibo_tui import Workbench
 from weibo_tui.atomic import atomic_write
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.part_folders import PLAN_NAME
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.cluster import reader
 from weibo_tui.workbench.cluster.locations import FoundFile, Location, find_files, parse_location
 from weibo_tui.workbench.cluster.model import Model, pack

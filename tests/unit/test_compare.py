@@ -12,9 +12,9 @@ import models
 import pytest
 from commands import MACHINE, Command, json_lines, table, write_table
 
+from weibo_tui import Columns, ComparisonConfig, ComparisonResult, Workbench
 from weibo_tui.errors import UserInputError
 from weibo_tui.presentation.comparison import difference_sentence
-from weibo_tui.workbench import Columns, ComparisonConfig, ComparisonResult, Workbench
 
 EMOTIONS = ("negative", "neutral", "positive")
 

@@ -10,11 +10,11 @@ import models
 import numpy as np
 import pytest
 
+from weibo_tui import Columns, ComputeOptions, PretrainingConfig, TrainingConfig
 from weibo_tui.datasets.splitting import GROUPING_VERSION
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.text.cleaning import PREPROCESSING
-from weibo_tui.workbench import Columns, ComputeOptions, PretrainingConfig, TrainingConfig
 from weibo_tui.workbench.config import from_keywords
 
 CONFIGS: list[TrainingConfig | PretrainingConfig] = [

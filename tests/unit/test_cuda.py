@@ -12,13 +12,13 @@ import pytest
 import torch
 from engine_helpers import recorded_waits
 
+from weibo_tui import ComputeOptions, TrainingConfig, Workbench
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.device import Compute
 from weibo_tui.engine.events import BatchHalved, RunFinished, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.training import AdapterTrainer
-from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 
 POSTS = ["楼下的面真好吃[哈哈]", "外卖太差了，再也不来", "一般吧", "@小林同学 真不错！" * 30]
 pytestmark = pytest.mark.gpu

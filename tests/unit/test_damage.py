@@ -14,13 +14,13 @@ import models
 import pytest
 from commands import Command, CommandResult, listing
 
+from weibo_tui import TrainingConfig, Workbench
 from weibo_tui.engine.events import StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import CorruptFileError, WeiboTuiError
 from weibo_tui.storage.database import connect
 from weibo_tui.storage.history import Analysis, History, HistoryFilter
 from weibo_tui.storage.runs import Runs
-from weibo_tui.workbench import TrainingConfig, Workbench
 
 MACHINE = "--device cpu --dtype float32 --threads 1".split()
 COMMANDS = (

@@ -14,8 +14,8 @@ from at_work import app_at_work
 from commands import json_lines
 from terminal import Terminal
 
+from weibo_tui import Workbench
 from weibo_tui.cli import main
-from weibo_tui.workbench import Workbench
 
 PREDICTED = re.compile(r"第(\d+)碗面真好吃 *\n *[▲▼?] (?:positive|negative)")
 

@@ -22,11 +22,11 @@ from commands import Command, CommandResult, listing
 from hub import Hub
 from safetensors.torch import load_file, save_file
 
+from weibo_tui import Workbench
 from weibo_tui.atomic import sha256
 from weibo_tui.registry import cards
 from weibo_tui.storage.migrations import MIGRATIONS
 from weibo_tui.version import __version__
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.doctor import diagnose
 
 

@@ -35,12 +35,12 @@ from hub import (
 )
 from huggingface_hub import close_session, constants
 
+from weibo_tui import ImportResult, TrainingConfig, Workbench
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.registry import hub as registry_hub
 from weibo_tui.registry import hub_client
 from weibo_tui.registry.hub_client import CHUNK_SIZE, HubUnreachableError, check_reachable, mask_credentials
-from weibo_tui.workbench import ImportResult, TrainingConfig, Workbench
 from weibo_tui.workbench.downloads import DATA, DATA_FILE
 
 REPOSITORY = "someone/gpt2-small"

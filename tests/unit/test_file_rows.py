@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from weibo_tui import Workbench
 from weibo_tui.errors import UserInputError
 from weibo_tui.storage.column_index import ColumnIndexer, ColumnValues, is_number, sort_codes
 from weibo_tui.storage.row_filters import CANNOT_TELL_LABEL, RowFilter, RowOrder
 from weibo_tui.storage.search import fold
 from weibo_tui.text.cleaning import normalize
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.opened_file import OpenedFile
 
 ROWS = files.rows(400)

@@ -14,6 +14,7 @@ from histories import ANALYSIS
 from hostile import spoken
 from rich.cells import cell_len
 
+from weibo_tui import Workbench
 from weibo_tui.app.history.rows import COLUMNS
 from weibo_tui.app.predict.card import FOLDED_LINES, MAX_CHARACTERS, PostCard
 from weibo_tui.app.widgets.columns import RowLayout, search_pattern
@@ -24,7 +25,6 @@ from weibo_tui.text.cleaning import clean, normalize, repost_segments
 from weibo_tui.text.emoticons import without_emoticons
 from weibo_tui.text.spreadsheet import escape_formula, unescape_formula
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
-from weibo_tui.workbench import Workbench
 
 csv.field_size_limit(sys.maxsize)
 MEGABYTE = 1_000_000

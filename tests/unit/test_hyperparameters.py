@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from weibo_tui import PretrainingConfig, TrainingConfig
 from weibo_tui.app.forms.hyperparameter_fields import parameter_fields
 from weibo_tui.engine.adapter import parse_blocks
 from weibo_tui.engine.hyperparameters import (
@@ -22,7 +23,6 @@ from weibo_tui.engine.hyperparameters import (
 )
 from weibo_tui.engine.layers import ACTIVATIONS
 from weibo_tui.errors import UserInputError
-from weibo_tui.workbench import PretrainingConfig, TrainingConfig
 from weibo_tui.workbench.config import from_keywords
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from commands import Command
 from engine_helpers import needs_int8
 
+from weibo_tui import ComputeOptions, Workbench
 from weibo_tui.engine import int8_layers
 from weibo_tui.engine.device import Compute
 from weibo_tui.engine.gpt2 import GPT2
@@ -22,7 +23,6 @@ from weibo_tui.engine.prediction import Classifier, Floats, Prediction
 from weibo_tui.errors import UserInputError
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.settings import Settings
-from weibo_tui.workbench import ComputeOptions, Workbench
 
 POSTS = ["今天的面真好吃", "真好", "太差了[泪]", "味道不错，明天还来！" * 4, "呵呵"]
 

@@ -100,7 +100,7 @@ SIGNALED = """
 import os, sys
 from weibo_tui.cli import main
 from weibo_tui.progress import Progress
-from weibo_tui.workbench import Workbench
+from weibo_tui import Workbench
 
 number, iter_label_file = int(sys.argv.pop(1)), Workbench.iter_label_file
 

@@ -29,6 +29,7 @@ from engine_helpers import all_logits, rows_of
 from safetensors.torch import load_file
 from torch import Tensor
 
+from weibo_tui import ComputeOptions, EvaluationConfig, LabelingConfig, TrainingConfig, Workbench
 from weibo_tui.atomic import sha256
 from weibo_tui.datasets.dataset import load_dataset
 from weibo_tui.datasets.splitting import split
@@ -45,7 +46,6 @@ from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.progress import Progress, drain
 from weibo_tui.registry import cards
 from weibo_tui.text.cleaning import normalize, repost_segments
-from weibo_tui.workbench import ComputeOptions, EvaluationConfig, LabelingConfig, TrainingConfig, Workbench
 from weibo_tui.workbench.evaluation import EvaluationResult
 from weibo_tui.workbench.labeling import LabelingResult
 
@@ -237,7 +237,7 @@ def test_ids_are_below_rows_and_special_ids_match_card(home: Path) -> None:
 LOADER = """
 import json, sys
 from engine_helpers import all_logits
-from weibo_tui.workbench import ComputeOptions, Workbench
+from weibo_tui import ComputeOptions, Workbench
 with Workbench() as wb:
     classifier = wb.classifier("mood", ComputeOptions("cpu", "float32", 1))
 posts = classifier.tokenizer.encode_posts(sys.argv[1:], classifier.max_length, classifier.preprocessing)[1]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from commands import Command
 
+from weibo_tui import Workbench
 from weibo_tui.datasets.folds import draw_folds
 from weibo_tui.datasets.linear_model import out_of_fold_probabilities
 from weibo_tui.engine.label_errors import find_label_errors
 from weibo_tui.progress import drain
-from weibo_tui.workbench import Workbench
 
 
 def read(path: Path) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from weibo_tui import TrainingConfig
 from weibo_tui.datasets.auditing import audit
 from weibo_tui.datasets.dataset import Dataset, load_dataset
 from weibo_tui.datasets.label_map import Rules, parse_rules, rule_list, score_hint
@@ -13,7 +14,6 @@ from weibo_tui.datasets.labels import Labels
 from weibo_tui.errors import UserInputError
 from weibo_tui.presentation.labels import label_notes
 from weibo_tui.progress import drain
-from weibo_tui.workbench import TrainingConfig
 
 BINARY = Labels(("negative", "positive"), ("0", "1"))
 

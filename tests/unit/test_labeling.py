@@ -13,10 +13,10 @@ import made_up
 import models
 import pytest
 
+from weibo_tui import LabelingConfig, Workbench
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import LabeledFile
-from weibo_tui.workbench import LabelingConfig, Workbench
 from weibo_tui.workbench.labeling import LabelingResult
 
 

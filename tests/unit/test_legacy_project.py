@@ -16,9 +16,9 @@ import torch
 from commands import Command, listing
 from torch import Tensor
 
+from weibo_tui import ImportResult, Workbench
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.registry.bases import Bases
-from weibo_tui.workbench import ImportResult, Workbench
 from weibo_tui.workbench.legacy_project import BASE, CHECKPOINT, DATA, LegacyProject
 
 

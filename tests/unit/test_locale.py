@@ -9,10 +9,10 @@ import pytest
 from commands import Command
 from histories import ANALYSIS
 
+from weibo_tui import Workbench
 from weibo_tui.app.predict.copying import as_markdown, as_text
 from weibo_tui.locale import gettext, join_names, ngettext, use
 from weibo_tui.presentation.run_events import compute_setup
-from weibo_tui.workbench import Workbench
 
 MESSAGE = "true or false"
 TRANSLATED = "true 或 false"

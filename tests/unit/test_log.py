@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 from commands import Command
 
-from weibo_tui.workbench import Workbench
+from weibo_tui import Workbench
 
 POST = "words that somebody wrote for nobody else"
 

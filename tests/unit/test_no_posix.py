@@ -19,7 +19,7 @@ PROGRAM = """
 import asyncio, json, sys
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.cli import main
-from weibo_tui.workbench import Workbench
+from weibo_tui import Workbench
 
 for words in json.load(sys.stdin):
     sys.argv = ["weibo-tui", *words]

@@ -20,9 +20,9 @@ import uer
 from commands import Command, listing
 from engine_helpers import rows_of
 
+from weibo_tui import TrainingConfig, Workbench
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.registry.bases import Bases, OpenBase
-from weibo_tui.workbench import TrainingConfig, Workbench
 
 CHINESE = "今天的面很香😀好"
 SPARE_ROWS = 7  # rows without a token, as in models with a rounded vocabulary

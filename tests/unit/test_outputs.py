@@ -10,8 +10,8 @@ import pytest
 from commands import Command, json_lines, listing
 from histories import ANALYSIS
 
+from weibo_tui import Workbench
 from weibo_tui.errors import UserInputError
-from weibo_tui.workbench import Workbench
 
 EXPORTS = (
     "history export posts.csv",

@@ -10,9 +10,9 @@ import models
 import pytest
 from commands import MACHINE, Command
 
+from weibo_tui import Workbench
 from weibo_tui.engine.events import StepDone
 from weibo_tui.log import log_exception
-from weibo_tui.workbench import Workbench
 
 
 @pytest.fixture

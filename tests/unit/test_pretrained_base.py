@@ -15,10 +15,10 @@ import torch
 from commands import Command
 from engine_helpers import rows_of
 
+from weibo_tui import PretrainingConfig, Workbench
 from weibo_tui.engine.events import RunStarted
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.progress import Progress
-from weibo_tui.workbench import PretrainingConfig, Workbench
 from weibo_tui.workbench.config import UNITS
 from weibo_tui.workbench.pretraining import ValidationSplit
 

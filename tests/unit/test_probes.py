@@ -15,6 +15,7 @@ import pytest
 from commands import Command, json_lines, table
 from engine_helpers import all_logits
 
+from weibo_tui import Workbench
 from weibo_tui.engine.events import Evaluated, ProbesPredicted, RunStarted
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters
@@ -25,7 +26,6 @@ from weibo_tui.presentation.probes import MAX_CELLS, MAX_VALIDATIONS, ProbeCurve
 from weibo_tui.settings import Settings
 from weibo_tui.text.cleaning import PREPROCESSING
 from weibo_tui.text.probes import DEFAULT_PROBES, MAX_PROBES, parse_probes
-from weibo_tui.workbench import Workbench
 
 POSTS = ("今天的面真好吃[哈哈]", "服务太差了，再也不来", "还行")
 HYPER = Hyperparameters(epochs=2, batch_size=16, learning_rate=1e-2, bottleneck=8, max_length=32, validate_every=3)

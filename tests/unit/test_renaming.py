@@ -11,13 +11,13 @@ import models
 import pytest
 from commands import listing
 
+from weibo_tui import Workbench
 from weibo_tui.engine.events import RunFinished, RunStarted
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.progress import drain
 from weibo_tui.registry import store
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import OpenBase
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.runs import RunSession
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from labeled_posts import posts, write
 
-from weibo_tui import UserInputError, Workbench
+from weibo_tui import EstimationConfig, UserInputError, Workbench
 from weibo_tui.datasets.answers import CANNOT_TELL
-from weibo_tui.workbench import EstimationConfig
 from weibo_tui.workbench.opened_file import OpenedFile
 from weibo_tui.workbench.report import Report
 

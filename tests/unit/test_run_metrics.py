@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from textual.content import Content
 
+from weibo_tui import Workbench
 from weibo_tui.app.train.run_metrics import MAX_ENTRIES_PER_READ, RunMetrics, read_new_entries
 from weibo_tui.app.train.run_store import MAX_METRICS, MAX_OVERLAID, RunStore, poll
 from weibo_tui.app.widgets.score_card import score_lines
 from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.runs import JournalEntry, Run, Runs
-from weibo_tui.workbench import Workbench
 
 STARTED = {"event": "RunStarted", "step": 0, "steps": 100, "epochs": 2, "device": "cpu", "dtype": "float32"}
 

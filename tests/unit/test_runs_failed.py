@@ -14,11 +14,11 @@ import pytest
 from commands import Command
 from torch import Tensor
 
+from weibo_tui import Workbench
 from weibo_tui.engine.events import BatchHalved, RunFinished
 from weibo_tui.engine.training import AdapterTrainer
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.registry.weights import load_snapshot
-from weibo_tui.workbench import Workbench
 
 OPTIONS = "--base small --max-length 32 --batch-size 32 --epochs 3 --device cpu --dtype float32 --threads 1".split()
 GRADIENT = AdapterTrainer._backward

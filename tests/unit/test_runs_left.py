@@ -13,9 +13,9 @@ from pathlib import Path
 import models
 import pytest
 
+from weibo_tui import Workbench
 from weibo_tui.engine.events import RunStarted
 from weibo_tui.errors import UserInputError
-from weibo_tui.workbench import Workbench
 
 
 def iter_states(wb: Workbench, run: str, process: subprocess.Popen[bytes]) -> Iterator[str]:

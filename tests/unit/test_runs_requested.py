@@ -15,12 +15,12 @@ import models
 import pytest
 from commands import MACHINE, Command, start
 
+from weibo_tui import Workbench
 from weibo_tui.cli import train as cli_train
 from weibo_tui.engine.events import RunFinished, StepDone
 from weibo_tui.errors import RunStoppedError, UserInputError
 from weibo_tui.progress import Progress
 from weibo_tui.storage.runs import Runs
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench import runs as workbench_runs
 
 PAUSED = Progress("paused", 0)

@@ -18,12 +18,12 @@ import pandas as pd
 import pytest
 from commands import Command
 
+from weibo_tui import TrainingConfig, Workbench
 from weibo_tui.engine.events import CheckpointSaved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.registry.weights import load_snapshot
-from weibo_tui.workbench import TrainingConfig, Workbench
 from weibo_tui.workbench.runs import RunSession
 
 

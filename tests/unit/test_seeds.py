@@ -11,11 +11,11 @@ import models
 import pytest
 from commands import MACHINE, Command
 
+from weibo_tui import TrainingConfig, Workbench
 from weibo_tui.engine.events import RunFinished, RunStarted, StepDone
 from weibo_tui.engine.seeds import summary
 from weibo_tui.errors import UserInputError
 from weibo_tui.presentation.seeds import seeds_sentence
-from weibo_tui.workbench import TrainingConfig, Workbench
 from weibo_tui.workbench.seeds import seed_configs
 
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import write_posts
 
+from weibo_tui import TrainingConfig
 from weibo_tui.datasets.splitting import group_posts, hash_texts
 from weibo_tui.progress import drain
 from weibo_tui.text.cleaning import clean, normalize
 from weibo_tui.text.simplified import simplified
-from weibo_tui.workbench import TrainingConfig
 from weibo_tui.workbench.config import from_keywords
 
 SIMPLIFIED = "后来我们的爱情，乾隆年间的干净面条，台湾头发[爱你]"

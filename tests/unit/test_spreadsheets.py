@@ -20,11 +20,11 @@ from commands import Command, json_lines, table
 from histories import ANALYSIS
 from hostile import PIECES, TEXTS
 
+from weibo_tui import ComputeOptions, Workbench
 from weibo_tui.engine.events import RunStarted, to_json
 from weibo_tui.progress import drain
 from weibo_tui.storage.journal import Journal
 from weibo_tui.text.spreadsheet import escape_formula, unescape_formula
-from weibo_tui.workbench import ComputeOptions, Workbench
 
 SIGNS = "=+-@＝＋－＠"
 RISKY_INSIDE = re.compile(rf'[;\t\r\n][ \0\x0b\ufeff\u200b"]*[{re.escape(SIGNS)}]')

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from commands import Command, json_lines, listing
 
+from weibo_tui import Workbench
 from weibo_tui.errors import UserInputError
 from weibo_tui.paths import BUNDLED
 from weibo_tui.progress import drain
@@ -16,7 +17,6 @@ from weibo_tui.registry.bases import WEIGHTS
 from weibo_tui.registry.weights import fingerprint, open_tensors
 from weibo_tui.starter.recipe.models import TASKS
 from weibo_tui.starter.recipe.scoring import MAX_NOISE_CONFIDENCE, read_probes
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.models import STARTER_ADAPTER, STARTER_BASE
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import made_up
 import pytest
 
+from weibo_tui import TrainingConfig, Workbench
 from weibo_tui.errors import UserInputError
 from weibo_tui.starter.recipe import __main__ as recipe
 from weibo_tui.starter.recipe import models, scoring
@@ -29,7 +30,6 @@ from weibo_tui.starter.recipe.sources import (
     part_file,
 )
 from weibo_tui.text.cleaning import clean, normalize, repost_segments
-from weibo_tui.workbench import TrainingConfig, Workbench
 from weibo_tui.workbench.models import STARTER_BASE
 
 CHAIN = "这条转发链里的原话有好几个人转过"

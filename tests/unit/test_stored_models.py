@@ -14,13 +14,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from weibo_tui import Workbench
 from weibo_tui.engine.training import Snapshot
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.registry.file_status import Shape, detect_card, file_status
 from weibo_tui.registry.weights import load_snapshot, save_snapshot
-from weibo_tui.workbench import Workbench
 
 
 def test_saved_adapter_has_two_files_and_the_same_bits(adapters: Adapters, base: OpenBase) -> None:

@@ -16,10 +16,10 @@ from commands import Command
 from engine_helpers import rows_of
 from models import Checkpoint
 
+from weibo_tui import TrainingConfig, Workbench
 from weibo_tui.engine.events import RunStarted, StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.registry.bases import Bases
-from weibo_tui.workbench import TrainingConfig, Workbench
 
 
 @pytest.fixture(scope="module")

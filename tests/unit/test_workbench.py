@@ -16,13 +16,13 @@ import models
 import pytest
 import torch
 
+from weibo_tui import Columns, ComputeOptions, EvaluationConfig, EvaluationResult, Workbench
 from weibo_tui.engine.device import DEFAULT_THREADS
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.registry import cards
 from weibo_tui.settings import Settings
 from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench import Columns, ComputeOptions, EvaluationConfig, EvaluationResult, Workbench
 
 # models
 

@@ -13,11 +13,11 @@ import models
 import pytest
 from commands import Command
 
+from weibo_tui import Workbench
 from weibo_tui.engine.events import RunFinished, RunStarted, StepDone
 from weibo_tui.errors import UserInputError
 from weibo_tui.settings import Settings
 from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench import Workbench
 
 T = TypeVar("T")
 

@@ -188,9 +188,11 @@ class WeiboApp(BaseApp, inherit_bindings=False):
     def show_in_history(self, analysis_id: int) -> None:
         self._history.show(analysis_id)
 
-    async def open_file_rows(self, path: Path, rows: RowFilter = ALL_ROWS, number: int | None = None) -> None:
+    async def open_file_rows(
+        self, path: Path, rows: RowFilter = ALL_ROWS, number: int | None = None, message: str = ""
+    ) -> None:
         await self.action_go(self._files.NAME)
-        self._files.open(path, rows, number)
+        self._files.open(path, rows, number, message)
 
     def edit_in_prompt(self, post: str) -> None:
         self._predict.edit_post(post)

@@ -260,8 +260,12 @@ class BaseApp(TextualApp, inherit_bindings=False):
         """Switch to the history and put the cursor on a prediction."""
 
     @abstractmethod
-    async def open_file_rows(self, path: Path, rows: RowFilter = ALL_ROWS, number: int | None = None) -> None:
-        """Switch to the files and open one with a filter, with the cursor on the row `number`, from 1."""
+    async def open_file_rows(
+        self, path: Path, rows: RowFilter = ALL_ROWS, number: int | None = None, message: str = ""
+    ) -> None:
+        """Switch to the files and open one with a filter, with the cursor on the row `number`, from 1.
+
+        `message` is shown before the summary of the file."""
 
     @abstractmethod
     def edit_in_prompt(self, post: str) -> None:

@@ -37,7 +37,7 @@ from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.text.terminal import truncate_cells
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.workbench import Workbench
 
 MAX_VALUE_CELLS = 1000
 FORMATS = {"ours": "native", "original": "legacy"}
@@ -127,7 +127,7 @@ def import_adapter(
     ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    from weibo_tui.workbench import ImportResult
+    from weibo_tui.workbench.core import ImportResult
     from weibo_tui.workbench.legacy_project import SUFFIXES
 
     is_checkpoint = path.suffix in SUFFIXES

@@ -32,7 +32,7 @@ from weibo_tui.registry.store import ModelStore
 from weibo_tui.registry.tokenizer_stats import MAX_TOKENS_PER_CHARACTER, MAX_UNKNOWN_SHARE
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.workbench import Workbench
 
 bases = typer.Typer(name="bases", cls=Group, help=_("Manage base models."), no_args_is_help=True)
 
@@ -121,7 +121,7 @@ def download_base(
     name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base (default: the repository's)."))] = "",
     json: options.Json = False,
 ) -> None:
-    from weibo_tui.workbench import ImportResult
+    from weibo_tui.workbench.core import ImportResult
 
     card = run_with_progress(
         lambda workbench: workbench.iter_download_base(repository, name), ImportResult, CAN_RESUME
@@ -180,7 +180,7 @@ def pretrain_base(
     size: BaseModelSize = BaseModelSize(),
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import PretrainingConfig
+    from weibo_tui.workbench.config import PretrainingConfig
 
     if (corpus is None) == (not resume):
         raise UserInputError(
@@ -221,7 +221,7 @@ def import_base(
     path: Exported,
     name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base (default: the card's)."))] = "",
 ) -> None:
-    from weibo_tui.workbench import ImportResult
+    from weibo_tui.workbench.core import ImportResult
 
     card = run_with_progress(lambda workbench: workbench.iter_import_base(path, name), ImportResult).card
     echo_info(_("Imported base '{name}'.").format(name=card.name))

@@ -45,8 +45,8 @@ def bench(
     columns: Columns = Columns(),
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import Workbench
     from weibo_tui.workbench.benchmark import benchmark
+    from weibo_tui.workbench.workbench import Workbench
 
     if file is not None and rows is not None:
         raise UserInputError(_("--file and --rows cannot be used together. Use one of them."))

@@ -21,7 +21,8 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import NO_FIGURE, interval, number, p_value, percent, signed_points
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import ComparedPost, ComparisonResult, PairComparison, Workbench
+    from weibo_tui.workbench.comparison_result import ComparedPost, ComparisonResult, PairComparison
+    from weibo_tui.workbench.workbench import Workbench
 
 _SHOWN = 10
 """Posts that are printed of those on which the predictions differ."""
@@ -57,7 +58,8 @@ def compare(
 ) -> None:
     from weibo_tui.presentation.comparison import comparison_notes
     from weibo_tui.presentation.publication.comparison import comparison_document
-    from weibo_tui.workbench import ComparisonConfig, ComparisonResult
+    from weibo_tui.workbench.comparison_result import ComparisonResult
+    from weibo_tui.workbench.config import ComparisonConfig
 
     list_bad_rows([file], columns, bad_rows, overwrite, disagreements, out)
     config = ComparisonConfig(

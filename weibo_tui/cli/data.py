@@ -20,7 +20,7 @@ from weibo_tui.presentation.labels import label_errors_sentence, label_notes, la
 from weibo_tui.presentation.numbers import percent
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import AuditConfig
+    from weibo_tui.workbench.config import AuditConfig
 
 group = typer.Typer(name="data", cls=Group, help=_("Labeled files to train on."), no_args_is_help=True)
 
@@ -79,7 +79,8 @@ def audit(
     labels: options.Labels = None,
     label_map: options.LabelMap = None,
 ) -> None:
-    from weibo_tui.workbench import AuditConfig, AuditResult
+    from weibo_tui.workbench.config import AuditConfig
+    from weibo_tui.workbench.core import AuditResult
 
     list_bad_rows(data or (), columns, bad_rows, overwrite, label_errors)
     plan = AuditConfig(tuple(data or ()), columns, options.label_names(labels), label_map or ())

@@ -18,8 +18,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import NO_FIGURE, percent, points
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import EstimationResult
-    from weibo_tui.workbench.estimation import Estimate
+    from weibo_tui.workbench.estimation import Estimate, EstimationResult
 
 _DIFFERENCES = (N_("higher"), N_("lower"))
 _TIMES = (N_("day"), N_("week"))
@@ -81,7 +80,8 @@ def estimate(
     label_map: options.LabelMap = None,
 ) -> None:
     from weibo_tui.presentation.estimates import estimation_notes
-    from weibo_tui.workbench import EstimationConfig, EstimationResult
+    from weibo_tui.workbench.config import EstimationConfig
+    from weibo_tui.workbench.estimation import EstimationResult
 
     list_bad_rows([file], columns, bad_rows, overwrite)
     config = EstimationConfig(file, label, by, columns, predicted_column, date_column, collected, label_map or ())

@@ -40,9 +40,9 @@ from weibo_tui.text.terminal import truncate_cells
 if TYPE_CHECKING:
     from datetime import date
 
-    from weibo_tui.workbench import Workbench
     from weibo_tui.workbench.file_caches import ListedFile
     from weibo_tui.workbench.opened_file import FileRow, OpenedFile
+    from weibo_tui.workbench.workbench import Workbench
 
 files = typer.Typer(
     name="files",

@@ -13,8 +13,8 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import ClusterLabelingConfig
     from weibo_tui.workbench.cluster.result import ClusterLabelingResult
+    from weibo_tui.workbench.config import ClusterLabelingConfig
 
 LOCAL, RAY = "local", "ray"
 _PANEL = _("Many files")

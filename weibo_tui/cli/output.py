@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from weibo_tui.datasets.tables import Columns
-    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.workbench import Workbench
 
 Result = TypeVar("Result")
 
@@ -46,7 +46,7 @@ MEASURED_LINES = 1001
 
 def open_workbench() -> AbstractContextManager[Workbench]:
     """Open the workbench; the import is here because it takes a second, which `--help` must not wait for."""
-    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.workbench import Workbench
 
     return Workbench()
 

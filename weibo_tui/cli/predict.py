@@ -50,9 +50,10 @@ from weibo_tui.text.terminal import truncate_cells
 
 if TYPE_CHECKING:
     from weibo_tui.storage.history import Analysis
-    from weibo_tui.workbench import LabelingConfig, Workbench
+    from weibo_tui.workbench.config import LabelingConfig
     from weibo_tui.workbench.explanation import Explanation
     from weibo_tui.workbench.labeling import LabelingResult
+    from weibo_tui.workbench.workbench import Workbench
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
 OUT_HELP = _("Result: .csv, .tsv, .jsonl, .parquet or .xlsx (default: next to the file); a folder with --engine ray.")
@@ -113,7 +114,7 @@ def predict(
     workers: on_ray.WorkerNumber = None,
     gpus_per_worker: on_ray.GpusPerWorker = None,
 ) -> None:
-    from weibo_tui.workbench import ClusterLabelingConfig, LabelingConfig
+    from weibo_tui.workbench.config import ClusterLabelingConfig, LabelingConfig
 
     page: Path | None = None
     if shapley and not explain:

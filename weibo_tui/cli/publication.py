@@ -16,7 +16,7 @@ from weibo_tui.paths import is_same
 from weibo_tui.presentation.publication.document import FORMATS, Document, check_file, render
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.workbench import Workbench
 
 Out = Annotated[
     Path | None,

@@ -17,7 +17,7 @@ from weibo_tui.datasets.tables import Columns
 from weibo_tui.locale import gettext as _
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.workbench import Workbench
 
 
 def add_to(app: typer.Typer) -> None:
@@ -58,7 +58,7 @@ def report(
     label_map: options.LabelMap = None,
 ) -> None:
     from weibo_tui.presentation.report.page import check_outputs, numbers_path, write_report
-    from weibo_tui.workbench import EstimationConfig
+    from weibo_tui.workbench.config import EstimationConfig
     from weibo_tui.workbench.report import Report
 
     list_bad_rows([file], columns, bad_rows, overwrite)

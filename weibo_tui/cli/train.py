@@ -62,7 +62,7 @@ from weibo_tui.presentation.run_events import compute_setup, describe_event, pos
 from weibo_tui.progress import Progress, Rate
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.workbench import Workbench
 
 
 SLOT_SECONDS = 1.0
@@ -107,7 +107,7 @@ def train(
     acceleration: Acceleration = Acceleration(),
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import TrainingConfig
+    from weibo_tui.workbench.config import TrainingConfig
     from weibo_tui.workbench.legacy_project import LegacyProject
 
     legacy_data = LegacyProject.find().data
@@ -333,7 +333,8 @@ def evaluate(
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
     from weibo_tui.presentation.publication.scores import evaluation_document
-    from weibo_tui.workbench import EvaluationConfig, EvaluationResult
+    from weibo_tui.workbench.config import EvaluationConfig
+    from weibo_tui.workbench.evaluation import EvaluationResult
 
     list_bad_rows(data or (), columns, bad_rows, overwrite, errors, out)
     config = EvaluationConfig(tuple(data or ()), adapter, columns, machine, errors, overwrite, label_map or ())

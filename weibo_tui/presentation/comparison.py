@@ -10,7 +10,7 @@ from weibo_tui.locale import join_list, ngettext
 from weibo_tui.presentation.labels import label_notes
 from weibo_tui.presentation.numbers import NO_FIGURE, interval, p_value, percent, signed_points
 from weibo_tui.presentation.numbers import number as decimal_number
-from weibo_tui.workbench import ComparisonResult, PairComparison, Rater
+from weibo_tui.workbench.comparison_result import ComparisonResult, PairComparison, Rater
 
 SIGNIFICANT = 0.05
 

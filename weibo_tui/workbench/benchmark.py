@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
     from weibo_tui.engine.prediction import Classifier
     from weibo_tui.registry.bases import OpenBase
-    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.workbench import Workbench
 
 # Percentiles of the lengths of weibo_senti_100k's posts: mean 66 characters, median 53, 14 % above 126.
 PERCENTILES = (0, 1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 84, 86, 90, 95, 99, 100)

@@ -20,7 +20,7 @@ from weibo_tui.app.forms.readings import Reading
 from weibo_tui.datasets.containers import SUFFIXES
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import ComparisonConfig
+from weibo_tui.workbench.config import ComparisonConfig
 
 
 class ComparisonForm(DataForm[ComparisonConfig]):

@@ -22,7 +22,7 @@ from weibo_tui.presentation.comparison import (
     rater_name,
 )
 from weibo_tui.presentation.numbers import interval, number, p_value, percent, signed_points
-from weibo_tui.workbench import ComparisonResult, PairComparison
+from weibo_tui.workbench.comparison_result import ComparisonResult, PairComparison
 
 _STEP = 0.05
 """The axes of accuracies and differences end at multiples of it."""

@@ -26,7 +26,7 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.comparison import rater_name
 from weibo_tui.presentation.numbers import percent
-from weibo_tui.workbench import ComparedPost, ComparisonResult, PairComparison
+from weibo_tui.workbench.comparison_result import ComparedPost, ComparisonResult, PairComparison
 
 _LABEL_CELLS = 10
 _MIN_TEXT = 20  # cells

@@ -27,7 +27,8 @@ from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.comparison import pair_name, rater_name
 from weibo_tui.presentation.publication.comparison import comparison_document
-from weibo_tui.workbench import ComparisonConfig, ComparisonResult, PairComparison
+from weibo_tui.workbench.comparison_result import ComparisonResult, PairComparison
+from weibo_tui.workbench.config import ComparisonConfig
 
 
 @dataclass(eq=False)

@@ -17,7 +17,7 @@ from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.locale import N_, join_list, with_note
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
-from weibo_tui.workbench import AuditConfig, EvaluationConfig
+from weibo_tui.workbench.config import AuditConfig, EvaluationConfig
 
 _MAX_LABELS = 30
 

@@ -22,7 +22,7 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.text.terminal import truncate_cells
-from weibo_tui.workbench import EvaluatedPost, EvaluationResult
+from weibo_tui.workbench.evaluation import EvaluatedPost, EvaluationResult
 from weibo_tui.workbench.explanation import Explanation
 
 BAR_CELLS = 10

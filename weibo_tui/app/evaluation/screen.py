@@ -28,7 +28,8 @@ from weibo_tui.presentation.labels import label_notes
 from weibo_tui.presentation.numbers import duration, percent
 from weibo_tui.presentation.publication.scores import evaluation_document
 from weibo_tui.progress import Progress
-from weibo_tui.workbench import EvaluationConfig, EvaluationResult
+from weibo_tui.workbench.config import EvaluationConfig
+from weibo_tui.workbench.evaluation import EvaluationResult
 
 _STAGES = ("reading", "hashing", "evaluating", "without emoticons", "only emoticons")
 _PASSES = _STAGES[2:]

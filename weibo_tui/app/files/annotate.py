@@ -26,9 +26,9 @@ from weibo_tui.display_names import label_name
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.answers import RowAnswer
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.annotation import Annotation, Queue, Task, TeachBy
 from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
+from weibo_tui.workbench.workbench import Workbench
 
 _MAX_CHARACTERS = 5_000
 """Characters of a post that are shown; wrapping more takes too long."""

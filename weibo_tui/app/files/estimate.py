@@ -17,9 +17,9 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.estimates import estimation_notes
 from weibo_tui.storage.row_filters import RowFilter
-from weibo_tui.workbench import EstimationResult, Workbench
-from weibo_tui.workbench.estimation import Estimate
+from weibo_tui.workbench.estimation import Estimate, EstimationResult
 from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
+from weibo_tui.workbench.workbench import Workbench
 
 _WHOLE = ""  # the choice without windows
 

@@ -24,8 +24,8 @@ from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.row_filters import RowFilter
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
+from weibo_tui.workbench.workbench import Workbench
 
 Result = TypeVar("Result")
 

@@ -25,9 +25,10 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.report.page import check_outputs, numbers_path, write_report
 from weibo_tui.presentation.report.sentences import timeline_keys
-from weibo_tui.workbench import EstimationConfig, Workbench
+from weibo_tui.workbench.config import EstimationConfig
 from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
 from weibo_tui.workbench.report import Report
+from weibo_tui.workbench.workbench import Workbench
 
 _SIGNS = {"model": "⠒⠤", "step": "━━", "volume": "▂▅"}
 

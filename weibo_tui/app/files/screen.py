@@ -44,6 +44,8 @@ class FilesScreen(MainScreen):
         """The rows to show of the file that is opened: their filter, and the number of the one for the cursor."""
         self._shown_target: tuple[RowFilter, int | None] | None = None
         """The target that is in view."""
+        self._message = ""
+        """A sentence to show before the summary of the file that is opened."""
 
     def compose_body(self) -> Iterable[Widget]:
         yield self.list_view
@@ -57,9 +59,12 @@ class FilesScreen(MainScreen):
         else:
             self._refresh_list()
 
-    def open(self, path: Path, query: RowFilter = ALL_ROWS, number: int | None = None) -> None:
-        """Open a file with a filter, and with the cursor on the row `number` or on the first."""
+    def open(self, path: Path, query: RowFilter = ALL_ROWS, number: int | None = None, message: str = "") -> None:
+        """Open a file with a filter, and with the cursor on the row `number` or on the first.
+
+        `message` is shown before its summary."""
         self._target = query, number
+        self._message = message
         job = Job("open", path.name, lambda wb: wb.iter_open_file(path), owner=self)
         self._jobs.append(job)
         self._opening = self.app.start_job(job, self.app.records)
@@ -94,7 +99,8 @@ class FilesScreen(MainScreen):
         else:
             self._show_file(file)
         info = file.info
-        self.show_message("\n".join([info.summary, *info.warnings]), "notice" if info.warnings else "information")
+        lines = [self._message] * bool(self._message) + [info.summary, *info.warnings]
+        self.show_message("\n".join(lines), "notice" if info.warnings else "information")
 
     def _show_file(self, file: OpenedFile) -> None:
         self.list_view.display, self.view.display = False, True

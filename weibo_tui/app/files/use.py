@@ -20,8 +20,8 @@ from weibo_tui.display_names import label_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, ngettext
-from weibo_tui.workbench import AuditConfig
 from weibo_tui.workbench.annotation_results import TrainingRows
+from weibo_tui.workbench.config import AuditConfig
 from weibo_tui.workbench.label_errors import LabelErrorSearch
 from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
 

@@ -335,9 +335,11 @@ class FileView(Container):
 
     async def _show_label_errors(self, result: FoundLabelErrors) -> None:
         """Open the list, or say where it is if another screen or file is in view by now."""
+        message = label_errors_sentence(result)
         if self.screen.is_current and self.display and result.errors:
-            await get_app(self).open_file_rows(result.path.absolute())
-        get_app(self).show_message(label_errors_sentence(result))
+            await get_app(self).open_file_rows(result.path.absolute(), message=message)
+        else:
+            get_app(self).show_message(message)
 
     def _opened(self) -> tuple[OpenedFile, FileInfo]:
         file, info = self.file, self.browser.info

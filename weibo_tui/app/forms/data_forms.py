@@ -21,9 +21,10 @@ from weibo_tui.app.forms.reading_lines import source_lines
 from weibo_tui.app.forms.readings import Reading, expand_data, read_file
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.datasets.containers import SUFFIXES
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditConfig, Columns, EvaluationConfig, TrainingConfig
+from weibo_tui.workbench.config import AuditConfig, EvaluationConfig, TrainingConfig
 
 Plan = TypeVar("Plan")
 Files = TypeVar("Files", TrainingConfig, EvaluationConfig)

@@ -28,7 +28,9 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.progress import Progress
-from weibo_tui.workbench import AuditConfig, AuditResult, Workbench
+from weibo_tui.workbench.config import AuditConfig
+from weibo_tui.workbench.core import AuditResult
+from weibo_tui.workbench.workbench import Workbench
 
 DEBOUNCE_SECONDS = 0.3
 """Pause in typing before files are read."""

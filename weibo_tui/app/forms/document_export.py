@@ -11,7 +11,7 @@ from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list
 from weibo_tui.presentation.publication.document import SUFFIXES, Document, check_file
-from weibo_tui.workbench import Workbench
+from weibo_tui.workbench.workbench import Workbench
 
 
 async def export_document(app: BaseApp, document: Document, name: str, inputs: Iterable[Path] = ()) -> Path | None:

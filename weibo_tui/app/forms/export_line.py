@@ -14,8 +14,8 @@ from weibo_tui.app.services.jobs import Job, JobFinished
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.presentation.numbers import percent
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.file_export import ExportedFile
+from weibo_tui.workbench.workbench import Workbench
 
 _BAR_CELLS = 20
 

@@ -21,7 +21,7 @@ from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.entries import FILE_SOURCE, OLDEST_FIRST
 from weibo_tui.storage.history import EVERYTHING, NEWEST_FIRST, History, HistoryFilter, HistoryOrder
-from weibo_tui.workbench import Workbench
+from weibo_tui.workbench.workbench import Workbench
 
 _YES = "yes"
 _MARKED, _READABLE = "marked", "readable"

@@ -30,11 +30,11 @@ from weibo_tui.presentation.publication.document import SUFFIXES
 from weibo_tui.registry.cards import AdapterCard, BaseCard, check_name
 from weibo_tui.registry.file_status import detect_card
 from weibo_tui.storage.runs import Run
-from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.downloads import BASE, BASE_SIZE, endpoint
 from weibo_tui.workbench.downloads import check_name as check_repository
 from weibo_tui.workbench.faithfulness import FaithfulnessConfig
 from weibo_tui.workbench.legacy_project import LegacyProject
+from weibo_tui.workbench.workbench import Workbench
 
 _MAX_NAMES = 6
 _MAX_NAME_LENGTH = 60

@@ -13,7 +13,7 @@ from weibo_tui.errors import WeiboTuiError
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.registry.file_status import FileStatus, file_status
 from weibo_tui.registry.store import ModelStore
-from weibo_tui.workbench import Workbench
+from weibo_tui.workbench.workbench import Workbench
 
 Kind = Literal["base", "adapter"]
 Card = TypeVar("Card", BaseCard, AdapterCard)

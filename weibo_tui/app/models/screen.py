@@ -24,7 +24,7 @@ from weibo_tui.locale import N_, join_sentences
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.faithfulness import result_sentences
 from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.workbench import ImportResult
+from weibo_tui.workbench.core import ImportResult
 from weibo_tui.workbench.faithfulness import FaithfulnessResult
 
 Result: TypeAlias = Change | JobRequest | None

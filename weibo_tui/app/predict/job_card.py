@@ -33,8 +33,10 @@ from weibo_tui.presentation.numbers import duration
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import FILE_SOURCE, Analysis, Entry, HistoryFilter, LabeledFile
 from weibo_tui.text.terminal import wrap_cells
-from weibo_tui.workbench import ClusterLabelingConfig, ClusterLabelingResult, LabelingConfig, Workbench
+from weibo_tui.workbench.cluster.result import ClusterLabelingResult
+from weibo_tui.workbench.config import ClusterLabelingConfig, LabelingConfig
 from weibo_tui.workbench.labeling import LabelingResult
+from weibo_tui.workbench.workbench import Workbench
 
 CHUNK = 16
 """Pasted posts that are predicted together; other requests wait no longer than for these."""

@@ -34,7 +34,7 @@ from weibo_tui.datasets.sinks import OUTPUT_SUFFIXES, default_output, labeled_co
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditConfig, ClusterLabelingConfig, LabelingConfig
+from weibo_tui.workbench.config import AuditConfig, ClusterLabelingConfig, LabelingConfig
 
 LabelingPlan = LabelingConfig | ClusterLabelingConfig
 

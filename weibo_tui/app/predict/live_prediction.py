@@ -13,7 +13,7 @@ from weibo_tui.presentation.numbers import confidence
 
 if TYPE_CHECKING:
     from weibo_tui.storage.entries import Analysis
-    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.workbench import Workbench
 
 PAUSE_SECONDS = 0.01
 """Pause after which the text is predicted. What an input method sends at once comes faster."""
@@ -75,7 +75,7 @@ class LivePrediction:
 
     def _analyze(self, wb: Workbench) -> Analysis | None:
         """Predict the newest text, which may be another one than when the engine was called."""
-        from weibo_tui.workbench import ComputeOptions
+        from weibo_tui.engine.hyperparameters import ComputeOptions
 
         if not (post := self._post):
             return None

@@ -22,7 +22,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.storage.entries import Analysis, Entry
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.workbench import Workbench
 
 PAGE = 50
 """Entries of the history that are loaded at a time."""

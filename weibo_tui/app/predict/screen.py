@@ -31,7 +31,7 @@ from weibo_tui.storage.entries import Analysis
 from weibo_tui.workbench.legacy_project import LegacyProject
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.workbench import Workbench
 
 MAX_BATCH_CARDS = 20
 """Pasted posts that get a card; of more posts the last ones do."""

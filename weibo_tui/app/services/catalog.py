@@ -10,8 +10,8 @@ from weibo_tui.errors import WeiboTuiError
 
 if TYPE_CHECKING:
     from weibo_tui.registry.cards import AdapterCard, BaseCard
-    from weibo_tui.workbench import Workbench
     from weibo_tui.workbench.legacy_project import LegacyProject
+    from weibo_tui.workbench.workbench import Workbench
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.progress import Progress
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import Workbench
     from weibo_tui.workbench.explanation import Explanation
+    from weibo_tui.workbench.workbench import Workbench
 
 MAX_KEPT = 50
 

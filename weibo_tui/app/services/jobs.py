@@ -21,7 +21,7 @@ from weibo_tui.progress import Progress, Rate
 from weibo_tui.text.terminal import truncate_cells
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.workbench import Workbench
 
 State = Literal["queued", "waiting", "working", "paused", "stopping", "done", "stopped", "failed"]
 Outcome = Literal["done", "stopped", "failed"]

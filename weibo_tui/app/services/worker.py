@@ -30,7 +30,7 @@ from weibo_tui.log import log_exception
 from weibo_tui.progress import PAUSE_SECONDS, Progress
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.workbench import Workbench
 
 POST_SECONDS = 0.2
 """Minimum interval between messages of a job."""
@@ -114,7 +114,7 @@ class WorkerThread(threading.Thread):
     def _open(self) -> Workbench:
         """Return the thread's workbench, opened when it is first needed. If that fails, the next call tries again."""
         if self._workbench is None:
-            from weibo_tui.workbench import Workbench
+            from weibo_tui.workbench.workbench import Workbench
 
             self._workbench = self._resources.enter_context(Workbench(self._home))
         return self._workbench

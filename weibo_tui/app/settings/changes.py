@@ -6,10 +6,11 @@ from functools import partial
 
 from weibo_tui.app.base import BaseApp
 from weibo_tui.app.keymap import check_keymap
+from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import use
 from weibo_tui.settings import Settings, environment_variable
-from weibo_tui.workbench import ComputeOptions, Workbench
+from weibo_tui.workbench.workbench import Workbench
 
 _COMPUTE = ("device", "dtype", "threads")
 _SHOWN = ("language", "keys", "live_prediction")

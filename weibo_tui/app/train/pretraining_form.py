@@ -18,7 +18,7 @@ from weibo_tui.datasets.corpus import read_lines
 from weibo_tui.engine.hyperparameters import BaseModelSize, ComputeOptions, PretrainingHyperparameters
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import PretrainingConfig
+from weibo_tui.workbench.config import PretrainingConfig
 
 SUFFIXES = (".txt", ".xz", ".gz")
 SIZES = ("layers", "width", "heads", "vocabulary", "positions")

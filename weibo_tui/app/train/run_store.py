@@ -15,7 +15,7 @@ from weibo_tui.presentation.numbers import figure
 from weibo_tui.progress import Progress
 from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.runs import JournalEntry, Run
-from weibo_tui.workbench import Workbench
+from weibo_tui.workbench.workbench import Workbench
 
 State = Literal["queued", "waiting", "running", "paused", "stopping", "finished", "stopped", "failed", "interrupted"]
 MAX_METRICS = 12

@@ -32,7 +32,7 @@ from weibo_tui.locale import N_, join_sentences
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.default_adapter import compare_with_default
 from weibo_tui.storage.runs import Run
-from weibo_tui.workbench import TrainingConfig
+from weibo_tui.workbench.config import TrainingConfig
 from weibo_tui.workbench.legacy_project import LegacyProject
 from weibo_tui.workbench.seeds import SeedTraining, adapter_of, is_complete
 

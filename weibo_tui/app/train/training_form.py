@@ -28,11 +28,12 @@ from weibo_tui.app.forms.hyperparameter_fields import (
 )
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.datasets.containers import SUFFIXES
-from weibo_tui.engine.hyperparameters import PRESETS, Cleaning, Hyperparameters
+from weibo_tui.engine.hyperparameters import PRESETS, Cleaning, ComputeOptions, Hyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditConfig, ComputeOptions, TrainingConfig, Workbench
+from weibo_tui.workbench.config import AuditConfig, TrainingConfig
+from weibo_tui.workbench.workbench import Workbench
 
 HYPER = tuple(field.name for field in fields(Hyperparameters))
 

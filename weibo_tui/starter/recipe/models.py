@@ -22,9 +22,10 @@ from weibo_tui.registry.bases import TOKENIZER, Bases
 from weibo_tui.registry.cards import CARD
 from weibo_tui.registry.conversion import Checkpoint
 from weibo_tui.starter.recipe.sources import EMOTIONS, MOODS, SEED, part_file
-from weibo_tui.workbench import PretrainingConfig, TrainingConfig, Workbench
+from weibo_tui.workbench.config import PretrainingConfig, TrainingConfig
 from weibo_tui.workbench.evaluation import predict_probabilities
 from weibo_tui.workbench.models import STARTER_BASE
+from weibo_tui.workbench.workbench import Workbench
 
 PRETRAINED = "pretrained"
 """The base before quantization, which stays in the home of WORK."""

@@ -14,8 +14,9 @@ from weibo_tui.registry import cards
 from weibo_tui.registry.cards import CARD
 from weibo_tui.starter.recipe.models import TASKS, Task, open_workbench
 from weibo_tui.starter.recipe.sources import part_file
-from weibo_tui.workbench import EvaluationConfig, Workbench
+from weibo_tui.workbench.config import EvaluationConfig
 from weibo_tui.workbench.evaluation import EvaluationResult
+from weibo_tui.workbench.workbench import Workbench
 
 MAX_NOISE_CONFIDENCE = 0.7
 """The highest acceptable confidence for a meaningless post."""
