@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 
 from weibo_tui import Workbench
 from weibo_tui.atomic import sha256
+from weibo_tui.engine.int8_layers import is_supported
 from weibo_tui.registry import cards
 from weibo_tui.storage.migrations import MIGRATIONS
 from weibo_tui.version import __version__
@@ -56,6 +57,7 @@ def test_doctor_reports_intact_home(command: Command, wb: Workbench, home: Path)
     assert computer["memory"] > 10**8
     assert computer["cores"] >= 1
     assert computer["dtype"] == ("bfloat16" if computer["bfloat16"] else "float32")
+    assert computer["int8"] == (computer["device"] == "cpu" and is_supported())
     assert {name: folder["path"] for name, folder in values["folders"].items()} == dict.fromkeys(
         ("data", "settings", "log"), str(home)
     )

@@ -12,7 +12,7 @@ from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import echo, echo_info, echo_json, one_line, pad
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext
+from weibo_tui.locale import join_list, ngettext
 from weibo_tui.presentation.numbers import size
 from weibo_tui.text.terminal import truncate
 
@@ -90,7 +90,7 @@ def _computer(computer: Hardware) -> Iterator[tuple[str, str]]:
         _("Cores"),
         _("{cores}, {threads} threads").format(cores=computer.cores, threads=computer.threads),
     )
-    native = _("float32, bfloat16") if computer.bfloat16 else _("float32; bfloat16 is not native here")
+    native = join_list(["float32", *["bfloat16"] * computer.bfloat16, *["int8"] * computer.int8])
     yield _("Numbers"), _("{native}; bases compute in {dtype}").format(native=native, dtype=computer.dtype)
 
 

@@ -101,6 +101,7 @@ def benchmark(
     result = replace(result, steps_per_second=steps, training_posts_per_second=posts)
     yield result
     yield Progress("measuring", 1, 3)
+    del opened  # both together would need twice the memory
     workbench.models.evict(bases=True)
     began = time.perf_counter()
     opened = workbench.open_base(name, compute)

@@ -18,8 +18,8 @@ _VARIABLE = "WEIBO_TUI_DEVICE"
 class Hardware:
     """A device, with its name, its own `memory` in bytes, and the dtype in use.
 
-    `chosen_by` is "auto", or the setting or variable that names the device. `bfloat16` tells whether the hardware
-    supports that dtype natively."""
+    `chosen_by` is "auto", or the setting or variable that names the device. `bfloat16` and `int8` tell whether the
+    hardware supports these dtypes natively."""
 
     device: str
     chosen_by: str
@@ -29,6 +29,7 @@ class Hardware:
     threads: int
     dtype: str
     bfloat16: bool
+    int8: bool
 
 
 def detect_hardware(settings: Settings) -> Hardware:
@@ -36,6 +37,7 @@ def detect_hardware(settings: Settings) -> Hardware:
     import psutil
     import torch
 
+    from weibo_tui.engine import int8_layers
     from weibo_tui.engine.device import Compute, native_bfloat16
 
     compute = Compute.choose(settings.device, settings.dtype, settings.threads)
@@ -54,6 +56,7 @@ def detect_hardware(settings: Settings) -> Hardware:
         threads=compute.threads,
         dtype=compute.dtype_name,
         bfloat16=native_bfloat16(compute.device),
+        int8=compute.device.type == "cpu" and int8_layers.is_supported(),
     )
 
 
