@@ -93,3 +93,14 @@ def test_mps_has_its_own_micro_batches_and_memory(monkeypatch: pytest.MonkeyPatc
 def test_arrays_are_copied_to_the_cpu_as_they_are() -> None:
     array = np.arange(6, dtype=np.int64).reshape(2, 3)
     assert to_device(array, models.CPU).tolist() == array.tolist()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "width", "factor"),
+    [(torch.bfloat16, 768, 2), (torch.bfloat16, 320, 4), (torch.int8, 320, 4), (torch.float32, 320, 1)],
+)
+def test_predictions_have_larger_micro_batches_on_cpus(dtype: torch.dtype, width: int, factor: int) -> None:
+    compute = Compute(torch.device("cpu"), dtype, micro_tokens=100)
+    assert compute.for_predictions(width).micro_tokens == 100 * factor
+    card = Compute(torch.device("cuda"), dtype, micro_tokens=100)
+    assert card.for_predictions(width) == card

@@ -27,6 +27,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch
 # of a small card.
 CPU_MICRO_TOKENS, MPS_MICRO_TOKENS, CUDA_MICRO_TOKENS = 768, 4_096, 16_384
 TRAINING_BYTES_PER_TOKEN = 480_000
+NARROW_WIDTH = 384
+"""Half of the usual width. Twice the tokens take the same memory, and spread the costs of each operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,14 @@ class Compute:
             # TF32 has more digits than bf16, and is several times as fast as float32, which adapters always have.
             torch.backends.cuda.matmul.allow_tf32 = self.dtype == torch.bfloat16
 
-    def for_predictions(self) -> Compute:
-        """Return the same with larger micro-batches on a CPU, where a prediction keeps no activations for gradients.
+    def for_predictions(self, width: int) -> Compute:
+        """Return the same with larger micro-batches on a CPU, where a prediction keeps no activations for gradients,
+        for a base of this `width`.
 
         In float32 they stay, so that its results stay the same to the bit. Those of a card are large enough."""
-        is_larger = self.device.type == "cpu" and self.dtype in (torch.bfloat16, torch.int8)
-        return replace(self, micro_tokens=2 * self.micro_tokens) if is_larger else self
+        if self.device.type != "cpu" or self.dtype not in (torch.bfloat16, torch.int8):
+            return self
+        return replace(self, micro_tokens=self.micro_tokens * (4 if width <= NARROW_WIDTH else 2))
 
     @property
     def float_dtype(self) -> torch.dtype:

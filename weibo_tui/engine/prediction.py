@@ -130,7 +130,7 @@ class Classifier:
         self.backbone = backbone
         self.adapter = adapter.for_inference(compute)
         self.tokenizer = tokenizer
-        self.compute = compute.for_predictions()
+        self.compute = compute.for_predictions(backbone.config.width)
         self.max_length = max_length
         self.preprocessing = preprocessing
         self.temperature = temperature
