@@ -52,7 +52,7 @@ def label(wb: Workbench, source: Path, out: Path, **changes: Any) -> LabelingRes
     return result
 
 
-def start_and_stop(wb: Workbench, source: Path, out: Path, rows: int = 40) -> None:
+def start_and_stop(wb: Workbench, source: Path, out: Path, rows: int = 32) -> None:
     events = start(wb, source, out)
     for event in events:
         if isinstance(event, Progress) and event.stage == "labeling" and event.done >= rows:
@@ -75,7 +75,7 @@ def test_stopped_labeling_continues_to_same_bytes(wb: Workbench, source: Path, o
     with partial.open("a", encoding="utf-8") as file:
         file.write('{"predicted": "posi')  # a kill in the middle of a line
     result = label(wb, source, out)
-    assert 16 <= result.continued <= 40
+    assert result.continued == 32
     assert (result.rows, result.failed, sum(result.counts.values())) == (61, 1, 60)
     assert not partial.exists()
     check_uninterrupted_bytes(wb, source, out)
@@ -83,6 +83,22 @@ def test_stopped_labeling_continues_to_same_bytes(wb: Workbench, source: Path, o
     assert [(entry.out.name, entry.rows, entry.failed, entry.counts) for entry in entries] == [
         (name, 61, 1, result.counts) for name in ("whole.csv", "out.csv")
     ]
+
+
+def test_labeling_stopped_in_first_window_keeps_its_batches(
+    wb: Workbench, source: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weibo_tui.workbench.labeling.WINDOW", 64)
+    monkeypatch.setattr("weibo_tui.engine.device.CPU_MICRO_TOKENS", 100)
+    counts: list[int] = []
+    for _stop in range(2):
+        start_and_stop(wb, source, out, rows=sum(counts[-1:]) + 1)
+        events = start(wb, source, out)
+        counts.append(next(e.done for e in events if isinstance(e, Progress) and e.stage == "labeling"))
+        events.close()  # type: ignore[attr-defined]
+    assert 0 < counts[0] < counts[1] < 60
+    assert label(wb, source, out).continued == counts[1]
+    check_uninterrupted_bytes(wb, source, out)
 
 
 def test_keys_of_later_objects_become_columns(wb: Workbench, tmp_path: Path, out: Path) -> None:
@@ -143,7 +159,7 @@ def test_labeling_with_edited_row_keeps_other_windows(wb: Workbench, source: Pat
     source.write_text("".join([*lines[:20], "1,变了\n", *lines[21:]]), encoding="utf-8")
     with pytest.raises(UserInputError, match="from row 17 on"):
         label(wb, source, out)
-    assert label(wb, source, out, overwrite=True).continued == 16
+    assert label(wb, source, out, overwrite=True).continued == 32
     check_uninterrupted_bytes(wb, source, out)
 
 

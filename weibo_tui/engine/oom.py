@@ -52,13 +52,18 @@ def map_with_oom_retry(
     compute: Compute,
     function: Callable[[Indices], T],
     on_halved: Callable[[Compute], None] = lambda _compute: None,
+    is_done: Callable[[Indices], bool] = lambda _batch: False,
 ) -> Iterator[tuple[Indices, T]]:
-    """Yield each micro-batch of `indices` with its result of `function`, the longest posts first.
+    """Yield each micro-batch of `indices` with its result of `function`, the longest posts first, without those that
+    are done.
 
     Where memory is too small, the rest is done in smaller micro-batches, and `on_halved` gets the compute that fits."""
     waiting = deque(micro_batches(indices, lengths, compute.micro_tokens))
     while waiting:
         batch = waiting[0]
+        if is_done(batch):
+            waiting.popleft()
+            continue
         compute.activate()
         try:
             result = function(batch)

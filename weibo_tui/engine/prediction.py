@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,10 +91,12 @@ def predict_logits(
     indices: Indices | None = None,
     cache: ActivationCache | None = None,
     on_halved: Callable[[Compute], None] = lambda _compute: None,
+    is_done: Callable[[Indices], bool] = lambda _batch: False,
 ) -> Iterator[tuple[Indices, Floats]]:
     """Yield the indices and the float64 logits (posts, labels) of each micro-batch, the longest posts first.
 
-    Validation, test and use all go through this function. `on_halved` is that of `map_with_oom_retry`."""
+    Validation, test and use all go through this function. `on_halved` and `is_done` are those of
+    `map_with_oom_retry`."""
 
     fastest = adapter.for_inference(compute)
 
@@ -108,7 +110,7 @@ def predict_logits(
     was_training = adapter.training
     adapter.eval()
     try:
-        yield from map_with_oom_retry(indices, posts.lengths, compute, batch_logits, on_halved)
+        yield from map_with_oom_retry(indices, posts.lengths, compute, batch_logits, on_halved, is_done)
     finally:
         adapter.train(was_training)
 
@@ -135,10 +137,13 @@ class Classifier:
         self.preprocessing = preprocessing
         self.temperature = temperature
 
-    def iter_batches(self, posts: Sequence[str]) -> Iterator[list[tuple[int, Prediction | FailedPost]]]:
+    def iter_batches(
+        self, posts: Sequence[str], done: Container[int] = ()
+    ) -> Iterator[list[tuple[int, Prediction | FailedPost]]]:
         """Yield (index of the post, prediction) for each micro-batch, out of order and empty posts first.
 
-        Posts with the same cleaned text, as many reposts have, are computed once."""
+        Posts with the same cleaned text, as many reposts have, are computed once. Micro-batches whose posts are all
+        `done` are left out, and the others are the same as without."""
         cleaned = [clean(post[:MAX_POST_LENGTH], self.preprocessing) for post in posts]
         by_text: dict[str, list[int]] = {}
         for index, post in enumerate(cleaned):
@@ -148,9 +153,19 @@ class Classifier:
         empty = [index for text in np.flatnonzero(encoded.num_content_tokens == 0) for index in by_text[texts[text]]]
         if empty:
             yield [(index, EMPTY_POST) for index in empty]
-        padding, readable = self.tokenizer.special_tokens.pad, np.flatnonzero(encoded.num_content_tokens)
+
+        def is_done(batch: Indices) -> bool:
+            return all(index in done for text in batch for index in by_text[texts[text]])
+
         for batch, logits in predict_logits(
-            self.backbone, self.adapter, encoded, padding, self.compute, readable, on_halved=self._keep_compute
+            self.backbone,
+            self.adapter,
+            encoded,
+            self.tokenizer.special_tokens.pad,
+            self.compute,
+            np.flatnonzero(encoded.num_content_tokens),
+            on_halved=self._keep_compute,
+            is_done=is_done,
         ):
             finite = np.asarray(np.isfinite(logits).all(axis=1))
             probabilities = softmax(np.where(finite[:, None], logits, 0.0), self.temperature)

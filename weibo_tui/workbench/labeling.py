@@ -141,24 +141,31 @@ class _Labeling:
     def predict(self, posts: Sequence[str]) -> Generator[Progress, None, list[dict[str, Any]]]:
         """Return the values of the added columns for the next rows.
 
-        A window is either loaded or predicted as a whole, so that batches and the last bits of probabilities do not
-        depend on interruptions."""
-        values = self._checkpoint.load(self.rows + 1, posts, self._config.overwrite)
-        if values is not None:
-            self.continued += len(posts)
-            yield Progress("labeling", self.rows + len(posts), self._total)
-        else:
-            predictions: dict[int, Prediction | FailedPost] = {}
-            for batch in self._classifier.iter_batches(posts):
-                predictions.update(batch)
-                yield Progress("labeling", self.rows + len(predictions), self._total)
-            values = [added_values(predictions[index], self._labels) for index in range(len(posts))]
-            self._checkpoint.add(self.rows + 1, posts, values)
+        What the checkpoint lacks of a window is predicted in the batches of the whole window, so that the last bits of
+        probabilities do not depend on interruptions."""
+        loaded = self._checkpoint.load(self.rows + 1, posts, self._config.overwrite)
+        by_index = {index: row for index, row in enumerate(loaded) if row is not None}
+        if by_index:
+            self.continued += len(by_index)
+            yield Progress("labeling", self.rows + len(by_index), self._total)
+        if len(by_index) < len(posts):
+            yield from self._predict_rest(posts, by_index)
+        values = [by_index[index] for index in range(len(posts))]
         self.rows += len(posts)
         rows = [dict(zip(self._added, row, strict=True)) for row in values]
         self.uncertain += sum(row[1] is not None and row[1] < self._uncertain_below for row in values)
         self.counts.update(row[0] for row in values if row[0] is not None)
         return rows
+
+    def _predict_rest(self, posts: Sequence[str], by_index: dict[int, list[Any]]) -> Iterator[Progress]:
+        """Add the values of the other posts of a window to `by_index`, and keep them also if it is interrupted."""
+        try:
+            for batch in self._classifier.iter_batches(posts, done=frozenset(by_index)):
+                by_index.update((index, added_values(prediction, self._labels)) for index, prediction in batch)
+                yield Progress("labeling", self.rows + len(by_index), self._total)
+        finally:
+            if by_index:
+                self._checkpoint.add(self.rows + 1, posts, [by_index.get(index) for index in range(len(posts))])
 
     def check_out(self) -> None:
         """Raise UserInputError where the result would replace a file that is not an earlier result of this labeling."""

@@ -2,8 +2,9 @@
 
 The header identifies the adapter. Each line holds the predictions of one window of rows: a checksum, the number of its
 first row, the number of rows, a hash of their posts, and a JSON array. A line is used only if its checksum is valid and
-the source has the same posts in the same rows. Lines are only appended. A line of row 0 holds the SHA-256 of the
-finished result, and the time of its completion.
+the source has the same posts in the same rows. Lines are only appended. The number of a window that was interrupted is
+negative, and its array has null for the rows without a prediction. A line of row 0 holds the SHA-256 of the finished
+result, and the time of its completion.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class LabelingCheckpoint:
             else:
                 row, rows, digest, _values = payload.split(b" ", 3)
                 self._lines[int(row)] = _Line(offset, len(data), int(rows), digest)
-                yield Progress("reading", int(row) + int(rows))
+                yield Progress("reading", abs(int(row)) + int(rows))
             offset += len(data)
 
     def is_result(self, out: Path) -> bool:
@@ -87,7 +88,7 @@ class LabelingCheckpoint:
                 self._write(b"\n")
             return
         # An earlier version wrote one line per row, without a checksum.
-        rows = sum(line.rows for line in self._lines.values()) or self._invalid_lines
+        rows = self._count_rows(0) or self._invalid_lines
         if rows and not overwrite:
             message = _(
                 "{path} has {rows} predictions by another adapter or version. Use --overwrite to replace "
@@ -103,17 +104,18 @@ class LabelingCheckpoint:
         os.truncate(self._descriptor, 0)
         self._write(self._header)
 
-    def load(self, row: int, posts: Sequence[str], overwrite: bool) -> list[list[Any]] | None:
-        """Return the predictions of the rows from `row` on, None unless the file has all of them.
+    def load(self, row: int, posts: Sequence[str], overwrite: bool) -> list[list[Any] | None]:
+        """Return the predictions of the rows from `row` on, None for those without one, and nothing unless the file has
+        a line of all these rows.
 
         Raises UserInputError where it has those of other posts, unless `overwrite`."""
-        line = self._lines.get(row)
+        line = self._lines.get(row) or self._lines.get(-row)
         if line is None:
-            return None
+            return []
         if line.digest != _digest(posts[: line.rows]):
             if overwrite:
-                return None
-            rows = sum(line.rows for first, line in self._lines.items() if first >= row)
+                return []
+            rows = self._count_rows(row)
             message = _(
                 "{path} has {rows} predictions of other posts, from row {row} on. Use --overwrite to replace "
                 "them, or write the result to another file."
@@ -125,13 +127,17 @@ class LabelingCheckpoint:
             context = {"path": self.path, "rows": f"{rows:,}", "row": row}
             raise UserInputError(message.format(**context), in_app.format(**context))
         if line.rows < len(posts):  # the source has grown since
-            return None
-        values: list[list[Any]] = self._values(line)
+            return []
+        values: list[list[Any] | None] = self._values(line)
         return values
 
-    def add(self, row: int, posts: Sequence[str], predictions: Sequence[Sequence[Any]]) -> None:
+    def _count_rows(self, row: int) -> int:
+        """Return the number of rows in the windows from `row` on."""
+        return sum({abs(first): line.rows for first, line in self._lines.items() if abs(first) >= row}.values())
+
+    def add(self, row: int, posts: Sequence[str], predictions: Sequence[Sequence[Any] | None]) -> None:
         """Append the predictions of the rows from `row` on, and fsync every few seconds."""
-        self._append(row, len(posts), _digest(posts), predictions)
+        self._append(-row if None in predictions else row, len(posts), _digest(posts), predictions)
         if time.monotonic() - self._synced > SYNC_SECONDS:
             os.fsync(self._descriptor)
             self._synced = time.monotonic()
@@ -152,8 +158,9 @@ class LabelingCheckpoint:
             self.path.unlink()
 
     def _values(self, line: _Line) -> Any:
-        self._reader.seek(line.offset)
-        return json.loads(self._reader.read(line.length).split(b" ", 4)[4])
+        # Without the reader's buffer, which does not know that lines were appended in the meantime.
+        os.lseek(self._descriptor, line.offset, os.SEEK_SET)
+        return json.loads(os.read(self._descriptor, line.length).split(b" ", 4)[4])
 
     def _append(self, row: int, rows: int, digest: bytes, values: object) -> None:
         payload = b"%d %d %b %b\n" % (row, rows, digest, json.dumps(values).encode())
