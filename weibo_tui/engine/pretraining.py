@@ -20,11 +20,12 @@ from weibo_tui.engine.events import BatchHalved, Evaluated, Event, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import PretrainingHyperparameters
 from weibo_tui.engine.oom import free_memory
+from weibo_tui.engine.optimizers import Optimizer, load_optimizer_tensors, optimizer_tensors
 from weibo_tui.engine.packing import Windows, drop_tokens, pack
 from weibo_tui.engine.parallel import ALONE, Processes
 from weibo_tui.engine.pretraining_loss import PretrainingLoss
 from weibo_tui.engine.tokenizer import EncodedPosts
-from weibo_tui.engine.training import Snapshot, load_optimizer_tensors, optimizer_tensors
+from weibo_tui.engine.training import Snapshot
 from weibo_tui.errors import WeiboTuiError, is_out_of_memory
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -204,8 +205,7 @@ class Pretrainer:
 
     def _backward(self, posts: EncodedPosts, windows: Windows) -> float:
         """Compute the gradient of this process's share of the windows, and return their part of the step's loss."""
-        for optimizer in self._optimizers:
-            optimizer.zero_grad(set_to_none=True)
+        self.backbone.zero_grad(set_to_none=True)
         loss, first, size = 0.0, self.processes.rank, self.processes.size
         for part in range(self.state.parts):
             # All parts and processes draw the same negatives.
@@ -266,7 +266,7 @@ class Pretrainer:
         return sum(loss * count for loss, count in halves) / max(tokens, 1), tokens
 
 
-def _optimizers(backbone: GPT2, hyper: PretrainingHyperparameters) -> tuple[torch.optim.Optimizer, ...]:
+def _optimizers(backbone: GPT2, hyper: PretrainingHyperparameters) -> tuple[Optimizer, ...]:
     """Return Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for embeddings and vectors.
 
     Muon's steps are scaled to the size of AdamW's (Liu et al. 2025), so that both use the same learning rate."""

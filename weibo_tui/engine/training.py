@@ -12,7 +12,8 @@ computes its share of the posts of every step and validation.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -30,11 +31,12 @@ from weibo_tui.engine.device import Compute, memory, reset_peak_memory, to_devic
 from weibo_tui.engine.events import ActivationsCached, BatchHalved, Evaluated, Event, ProbesPredicted, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.graphs import CudaCapture, GraphedBackward
-from weibo_tui.engine.heap import HeapTrimmer
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.oom import halve_micro_batch
+from weibo_tui.engine.optimizers import load_optimizer_tensors, make_adamw, optimizer_tensors
 from weibo_tui.engine.parallel import ALONE, Processes
 from weibo_tui.engine.prediction import pooled_states, predict_logits, softmax
+from weibo_tui.engine.saved_tensors import SavedTensors
 from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
@@ -80,33 +82,6 @@ class Snapshot:
     values: dict[str, Any]
 
 
-def optimizer_tensors(optimizers: Iterable[torch.optim.Optimizer], module: nn.Module) -> dict[str, Tensor]:
-    """Return copies of the optimizers' state as `optimizer.<key>.<parameter name>`."""
-    names: dict[Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
-    return {
-        f"optimizer.{key}.{names[parameter]}": tensor.detach().cpu().clone()
-        for optimizer in optimizers
-        for parameter, state in optimizer.state.items()
-        for key, tensor in state.items()
-    }
-
-
-def load_optimizer_tensors(
-    optimizers: Iterable[torch.optim.Optimizer], module: nn.Module, tensors: Mapping[str, Tensor]
-) -> None:
-    """Load what `optimizer_tensors` returned."""
-    parameters = dict(module.named_parameters())
-    owners = {p: optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
-    for name, tensor in tensors.items():
-        kind, key, parameter_name = (*name.split(".", 2), "", "")[:3]
-        if kind == "optimizer":
-            parameter = parameters[parameter_name]
-            owner = owners[parameter]
-            # torch keeps the step count of AdamW on the CPU, except for its fused kernel.
-            device = "cpu" if key == "step" and not owner.defaults["fused"] else parameter.device
-            owner.state[parameter][key] = tensor.clone().to(device)
-
-
 class AdapterTrainer:
     """Trains `adapter` in place. When `events` ends, it has the weights of the best epoch."""
 
@@ -142,20 +117,14 @@ class AdapterTrainer:
         self._variants = EncodedPosts.join(variants) if variants else train.encoded
         self._open_file = open_file
         self._caches: dict[str, ActivationCache] = {}
-        self._heap = HeapTrimmer()
+        self._saved = SavedTensors() if compute.device.type == "cpu" else None
         self._best = _copies(adapter)
         self._weights = self._class_weights()
         self._weights_on_device = self._weights.to(compute.device, adapter.head.weight.dtype)
-        on_card = compute.device.type == "cuda"
-        self._optimizer = torch.optim.AdamW(
-            adapter.parameters(),
-            lr=hyper.learning_rate,
-            weight_decay=hyper.weight_decay,
-            fused=on_card or None,  # False would choose the slowest of torch's other kernels
-        )
+        self._optimizer = make_adamw(adapter, hyper.learning_rate, hyper.weight_decay)
         self.graphed: GraphedBackward | None = None
         """Computes steps of one micro-batch on a card, except for those with dropout."""
-        if on_card and not hyper.dropout:
+        if compute.device.type == "cuda" and not hyper.dropout:
             self.graphed = GraphedBackward(self._compute_loss, adapter.parameters(), CudaCapture())
 
     @property
@@ -263,6 +232,8 @@ class AdapterTrainer:
             except (RuntimeError, MemoryError) as error:
                 if self.graphed is not None:
                     self.graphed.disable()
+                if self._saved is not None:
+                    self._saved.clear()
                 self.compute = halve_micro_batch(self.compute, lengths[own], error)
             self.state.micro_tokens = self.compute.micro_tokens
             yield BatchHalved(self.state.step + 1, self.compute.micro_tokens)
@@ -294,13 +265,10 @@ class AdapterTrainer:
         """Compute the gradient of `posts` in micro-batches, and return their part of the step's loss, a scalar.
 
         Dropout masks depend on the micro-batches and on the rank, so that no two processes use the same ones."""
-        self._optimizer.zero_grad(set_to_none=True)
+        self.adapter.zero_grad(set_to_none=True)
         self.adapter.seed_dropout(self.hyper.seed * 1_000_003 + self.state.step + (self.processes.rank << 32))
         batches = list(micro_batches(posts, lengths, self.compute.micro_tokens))
         total_weight = to_device(total_weight.numpy(), self.compute.device)
-        if batches and self.compute.device.type == "cpu":
-            largest = max(int(lengths[batch].sum()) for batch in batches)
-            self._heap.trim_if_due(memory(self.compute.device), largest)
         loss = torch.zeros((), device=self.compute.device)
         for number, batch in enumerate(batches, start=1):
             self.compute.activate()
@@ -308,7 +276,8 @@ class AdapterTrainer:
             if self.graphed is not None and len(batches) == 1 and not self._caches:
                 ids, post_lengths = pad(self._variants, variants[batch], self.padding, self.compute.device)
                 return self.graphed.backward(ids, post_lengths, truth, total_weight)
-            part = self._loss(self._pooled_states(variants[batch]), truth, total_weight)
+            with nullcontext() if self._saved is None else self._saved.collect():
+                part = self._loss(self._pooled_states(variants[batch]), truth, total_weight)
             part.backward()
             loss = loss + part.detach()
             if number < len(batches):
