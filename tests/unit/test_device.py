@@ -90,6 +90,15 @@ def test_mps_has_its_own_micro_batches_and_memory(monkeypatch: pytest.MonkeyPatc
     assert memory(compute.device) == 123
 
 
+@pytest.mark.parametrize(
+    ("dtype", "trained", "predicted"), [("float32", 768, 768), ("float64", 768, 768), ("bfloat16", 512, 1536)]
+)
+def test_cpu_micro_batches_depend_on_the_dtype(dtype: str, trained: int, predicted: int) -> None:
+    compute = Compute.choose("cpu", dtype)
+    assert compute.micro_tokens == trained
+    assert compute.for_predictions().micro_tokens == predicted
+
+
 def test_arrays_are_copied_to_the_cpu_as_they_are() -> None:
     array = np.arange(6, dtype=np.int64).reshape(2, 3)
     assert to_device(array, models.CPU).tolist() == array.tolist()

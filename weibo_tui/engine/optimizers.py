@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class Optimizer(Protocol):
-    """What trainings use of `torch.optim.Optimizer`."""
+    """The part of `torch.optim.Optimizer` that trainings use."""
 
     param_groups: list[dict[str, Any]]
     state: defaultdict[Tensor, Any]
