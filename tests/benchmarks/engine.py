@@ -113,9 +113,10 @@ def train(base: str, dtype: str, steps: int, last: int = 0, warm_up: int = 30) -
     began = time.perf_counter()
     tokens = sum(event.tokens for event in islice(steps_done, steps))
     seconds = time.perf_counter() - began
+    peak = memory(compute.device)  # before the product below adds to it
     share = tokens * training_flops(opened.backbone.config) / seconds / peak_flops(compute)
     seconds += encoding * steps / (warm_up + steps)
-    return {"rate": steps * BATCH_SIZE / seconds, "memory": memory(compute.device), "share": share}
+    return {"rate": steps * BATCH_SIZE / seconds, "memory": peak, "share": share}
 
 
 def predict(base: str, dtype: str, number: int) -> Figures:
