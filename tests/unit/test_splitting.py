@@ -148,6 +148,14 @@ def test_near_duplicates_include_one_more_character() -> None:
     assert result == [(index, index + 200) for index in range(200)]
 
 
+def test_near_duplicates_join_more_texts_than_are_compared() -> None:
+    draw = random.Random(0)
+    text = "".join(chr(draw.randrange(0x4E00, 0x9FA5)) for _ in range(60))
+    others = [text[:20] + sign + text[21:] for sign in "的一是不了人我在有他这为之大来以个中上们"]
+    result = drain(near_duplicates([text, *others]))
+    assert {later for _earlier, later in result} == set(range(1, 21))
+
+
 def test_split_puts_labels_of_few_groups_into_train_first() -> None:
     posts = [f"第{numeral(index)}条" for index in range(25)]
     labels = [0] * 11 + [1] * 11 + [2, 3, 3]
