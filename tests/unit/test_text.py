@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from weibo_tui.text.cleaning import clean, normalize, repost_segments
+from weibo_tui.text.cleaning import clean, normalize, normalize_all, repost_segments, words_only, words_only_all
 from weibo_tui.text.emoticons import find_emoticons, only_emoticons, without_emoticons
+from weibo_tui.text.simplified import simplified, simplified_all
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
 
 # Free text, surrogates included, thick with what the module looks for.
@@ -186,6 +187,20 @@ def test_normalize_distinguishes_other_posts(one: str, other: str) -> None:
 )
 def test_repost_segments(post: str, segments: list[str]) -> None:
     assert repost_segments(post) == segments
+
+
+@given(
+    st.lists(st.text(st.sampled_from("天麼乾\n\v \x1f\u200b@/:#[]a1Éﾞ\u0301⿰\ud800")), max_size=8), st.integers(0, 3)
+)
+def test_posts_together_are_normalized_as_each_alone(posts: list[str], version: int) -> None:
+    texts = normalize_all(posts, version)
+    assert texts == [normalize(post, version) for post in posts]
+    assert words_only_all(texts) == [words_only(text) for text in texts]
+    assert simplified_all(posts) == [simplified(post).text for post in posts]
+
+
+def test_words_have_no_emoticons_signs_digits_or_topics() -> None:
+    assert words_only_all(["[哈哈]1今天,a_b", "#话题#天", "#话题#", "[泪]2!"]) == ["今天ab", "天", "话题", ""]
 
 
 def test_sanitize_shows_control_characters() -> None:

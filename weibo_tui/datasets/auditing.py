@@ -6,25 +6,22 @@ from collections import Counter
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from weibo_tui.datasets.emoticon_baseline import emoticon_accuracy
 from weibo_tui.datasets.label_map import NO_RULES, Assignment, LabelMap, assign_labels, score_hint
 from weibo_tui.datasets.labels import MAX_LABELS
 from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.datasets.reading import PostTable, open_table, read_rows
-from weibo_tui.datasets.splitting import Split, split_with_progress
+from weibo_tui.datasets.splitting import split_with_progress
 from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text.boilerplate import split_forwarded
-from weibo_tui.text.cleaning import clean, normalize, words_only
+from weibo_tui.text.cleaning import clean, normalize_all, words_only_all
 from weibo_tui.text.emoticons import find_emoticons
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 MIN_LABELED = 30  # posts; on fewer, the accuracy of emoticons and the majority baseline mean nothing
 TOO_FEW_LABELED = N_("too few labeled posts to see how well emoticons predict the labels")
@@ -132,8 +129,9 @@ def audit(
     totals = Counter(names)
     labels_by_text = yield from _labels_by_text(rows.posts, names)
     labels_by_words: dict[str, set[str]] = {}
-    for text, text_labels in labels_by_text.items():
-        labels_by_words.setdefault(words_only(text) or text, set()).update(text_labels)
+    texts = list(labels_by_text)
+    for text, words in zip(texts, words_only_all(texts), strict=True):
+        labels_by_words.setdefault(words or text, set()).update(labels_by_text[text])
     similar = yield from near_duplicates(list(labels_by_words))
     return Audit(
         files=tuple(map(_audited_file, sources, rows.numbers)),
@@ -185,10 +183,11 @@ def _read(sources: Sequence[PostTable]) -> Generator[Progress, None, _Rows]:
 def _labels_by_text(posts: Sequence[str], names: Sequence[str]) -> Generator[Progress, None, dict[str, set[str]]]:
     """Return the labels of each normalized text."""
     labels: dict[str, set[str]] = {}
-    for number, (post, name) in enumerate(zip(posts, names, strict=True), start=1):
-        labels.setdefault(normalize(post), set()).add(name)
-        if number % STEP == 0:
-            yield Progress("grouping", number, len(posts))
+    for start in range(0, len(posts), STEP):
+        part = slice(start, start + STEP)
+        for text, name in zip(normalize_all(posts[part]), names[part], strict=True):
+            labels.setdefault(text, set()).add(name)
+        yield Progress("grouping", min(part.stop, len(posts)), len(posts))
     return labels
 
 
@@ -250,17 +249,6 @@ def _emoticons(posts: list[str], raw_labels: list[str], seed: int) -> Generator[
     majority = float(np.mean(codes[parts.test] == np.bincount(codes[parts.train]).argmax()))
     found = [found[index] for index in labeled]
     has_emoticons = any(found[index] for index in parts.train)
-    linear = _linear_accuracy(found, codes, parts) if has_emoticons else majority
+    linear = emoticon_accuracy(found, codes, parts) if has_emoticons else majority
     yield Progress("emoticons", len(posts), len(posts))
     return Emoticons(share, linear, majority)
-
-
-def _linear_accuracy(emoticons: Sequence[list[str]], codes: NDArray[np.int64], parts: Split) -> float:
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.linear_model import LogisticRegression
-
-    counter = CountVectorizer(analyzer=iter)
-    features = counter.fit_transform(emoticons[index] for index in parts.train)
-    model = LogisticRegression(max_iter=1000).fit(features, codes[parts.train])
-    held_out = counter.transform(emoticons[index] for index in parts.test)
-    return float(model.score(held_out, codes[parts.test]))

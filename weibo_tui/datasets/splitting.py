@@ -19,10 +19,10 @@ from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, drain
-from weibo_tui.text.boilerplate import without_boilerplate
-from weibo_tui.text.cleaning import PREPROCESSING, normalize, repost_parts, words_only
+from weibo_tui.text.boilerplate import without_boilerplate_all
+from weibo_tui.text.cleaning import PREPROCESSING, normalize_all, repost_parts, words_only_all
 from weibo_tui.text.keys import hash_text
-from weibo_tui.text.simplified import simplified
+from weibo_tui.text.simplified import simplified_all
 
 if TYPE_CHECKING:
     import numpy as np
@@ -136,22 +136,27 @@ def group_posts(posts: Sequence[str], grouping: int = GROUPING_VERSION) -> Gener
             post, other = root(post), root(other)
             parents[max(post, other)] = min(post, other)
 
-    for index, post in enumerate(posts):
-        whole = without_boilerplate(post).text if grouping > 2 else post
-        whole = simplified(whole).text if grouping > 3 else whole
-        for part in dict.fromkeys((whole, *repost_parts(whole))):
-            text = normalize(part, 1)
+    for start in range(0, len(posts), STEP):
+        wholes = posts[start : start + STEP]
+        wholes = without_boilerplate_all(wholes) if grouping > 2 else wholes
+        wholes = simplified_all(wholes) if grouping > 3 else wholes
+        parts = [dict.fromkeys((whole, *repost_parts(whole))) for whole in wholes]
+        indices = [index for index, own in enumerate(parts, start) for _part in own]
+        texts = normalize_all([part for own in parts for part in own], 1)
+        words = words_only_all(texts) if grouping > 1 else [""] * len(texts)
+        previous = -1
+        for index, text, word in zip(indices, texts, words, strict=True):
             # A post without a text, for example of a name alone, shares that with others of its kind.
-            if text or part is whole:
+            if text or index != previous:
                 join(index, first_by_text.setdefault(text, index))
-            if grouping > 1 and (words := words_only(text)):
-                join(index, first_by_words.setdefault(words, index))
-        if (index + 1) % STEP == 0:
-            yield Progress("grouping", index + 1, len(posts))
-    texts = list(first_by_words)
-    similar = yield from near_duplicates(texts)
+            if word:
+                join(index, first_by_words.setdefault(word, index))
+            previous = index
+        yield Progress("grouping", start + len(wholes), len(posts))
+    posts_of_words = list(first_by_words.values())
+    similar = yield from near_duplicates(list(first_by_words))
     for earlier, later in similar:
-        join(first_by_words[texts[earlier]], first_by_words[texts[later]])
+        join(posts_of_words[earlier], posts_of_words[later])
     groups: dict[int, list[int]] = {}
     for index in range(len(posts)):
         groups.setdefault(root(index), []).append(index)
@@ -226,9 +231,12 @@ def hash_texts(
     import numpy as np
 
     texts, words = np.empty(len(posts), np.int64), np.empty(len(posts), np.int64)
-    for index, post in enumerate(posts):
-        text = normalize(post, version)
-        texts[index], words[index] = hash_text(text), hash_text(words_only(text) or text)
-        if (index + 1) % STEP == 0:
-            yield Progress("hashing", index + 1, len(posts))
+    for start in range(0, len(posts), STEP):
+        normalized = normalize_all(posts[start : start + STEP], version)
+        part = slice(start, start + len(normalized))
+        texts[part] = [hash_text(text) for text in normalized]
+        words[part] = [
+            hash_text(words or text) for words, text in zip(words_only_all(normalized), normalized, strict=True)
+        ]
+        yield Progress("hashing", part.stop, len(posts))
     return texts, words

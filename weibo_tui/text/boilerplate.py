@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html.entities import html5
 
 from weibo_tui.text.emoticons import BRACKETED, EMOJI_SEQUENCE
@@ -75,9 +75,10 @@ EMPTY_RULES = {
 }
 """Patterns of what stands for no words, by name, after the other rules."""
 # Most posts have none of these, and the rules are slow.
-_WORD_CUE = re.compile(r"组图|赞\[|来自|网页链接|抽奖详情|视频|全文|展开c|收起d|\{%|转发理由|转发内容")
-_EMPTY_CUE = re.compile("分享|转发微博|轉發微博|Repost")
-_HAS_PRIVATE = re.compile(f"[{_PRIVATE}]")
+_WORD_CUES = rf"组图|赞\[|来自|网页链接|抽奖详情|视频|全文|展开c|收起d|\{{%|转发理由|转发内容|[{_PRIVATE}]"
+_EMPTY_CUES = "分享|转发微博|轉發微博|Repost"
+_WORD_CUE, _EMPTY_CUE = re.compile(_WORD_CUES), re.compile(_EMPTY_CUES)
+_CUE = re.compile(f"[<&]|{_WORD_CUES}|{_EMPTY_CUES}")
 # weiboSpider, Weibo itself
 _FORWARDED = re.compile(r"\s(?:原始用户|转发内容):|[/／]{2}\s*(?:<a\s[^<>]*>)?[@＠]")
 # weibo.cn: 转发了 某某 的微博:… 赞[1] 原文转发[2] 原文评论[3] 转发理由:…
@@ -98,11 +99,16 @@ def without_boilerplate(post: str) -> Cleaned:
     address before it does not join the word after it. What is forwarded begins with `//@用户:`.
     """
     plain = rewrite(post, _edits(_HTML, post) if "<" in post or "&" in post else ())
-    if _WORD_CUE.search(plain.text) or _HAS_PRIVATE.search(plain.text):
+    if _WORD_CUE.search(plain.text):
         plain = rewrite(plain, _edits(_WORDS, plain.text))
     if _EMPTY_CUE.search(plain.text):
         plain = rewrite(plain, _edits(_EMPTY, plain.text))
     return plain
+
+
+def without_boilerplate_all(posts: Iterable[str]) -> list[str]:
+    """Return the texts of `without_boilerplate`."""
+    return [without_boilerplate(post).text if _CUE.search(post) else post for post in posts]
 
 
 def split_forwarded(post: str) -> tuple[str, str]:

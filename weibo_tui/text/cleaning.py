@@ -6,13 +6,20 @@ Positions count Unicode code points, as `len` does.
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
 
-from weibo_tui.text.boilerplate import without_boilerplate
+from weibo_tui.text.boilerplate import without_boilerplate, without_boilerplate_all
 from weibo_tui.text.emoticons import BRACKETED
 from weibo_tui.text.rewriting import Cleaned, Edit, rewrite
-from weibo_tui.text.simplified import simplified
+from weibo_tui.text.simplified import simplified, simplified_all
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PREPROCESSING = 2
 """Version of `clean` that new adapters are trained with. Their cards record it."""
@@ -47,9 +54,9 @@ _URL = (
 # Weibo's names: letters of any script, digits, `_`, `-`, `·`, at most 30. Between `//` and a colon anything else is
 # part of the name too, since files that went through GBK have `?` for lost letters. `@用户` was masked before.
 _NAME = (
-    r"@用户(?![A-Za-z0-9_-])"
-    r"|(?:(?<=//)|(?<=// ))@[^\s:：@/\[\]]{1,30}(?=[\s\u200b]?[:：])"
-    r"|@(?:(?!(?i:https?)://)[\w·-]){1,30}"
+    r"@(?:用户(?![A-Za-z0-9_-])"
+    r"|(?:(?<=//@)|(?<=// @))[^\s:：@/\[\]]{1,30}(?=[\s\u200b]?[:：])"
+    r"|(?:(?!(?i:https?)://)[\w·-]){1,30})"
 )
 # Fails fast at all other characters, where each alternative would be tried.
 _BEGINS = rf"(?=[\s{INVISIBLE}@Hhtw])"
@@ -61,7 +68,9 @@ _REPOST = re.compile(
     r"(?=[/／R回])(?:[/／]{2}\s*|(?<![A-Za-z])RT\s*|回[复覆復]\s*)[@＠][^\s:：@＠/／\[\]]{0,30}[\s\u200b]*[:：]?"
 )
 _EMPTY_REPOST = re.compile(r"(?:\s?(?:[/／]{2}\s?|回[复覆復]\s?)@用户\s?[:：]?)++")
-_NOT_CONTENT = re.compile(rf"{_BEGINS}(?:[\s{INVISIBLE}]|{_URL}|{_NAME})")
+_NAMES = re.compile(_NAME)
+_NAMES_AND_URLS = re.compile(rf"(?=[@Hhtw])(?:{_URL}|{_NAME})")
+_INVISIBLES = re.compile(rf"[{INVISIBLE}]+")
 # In a normalized text: emoticons, and what is no letter. Emoji are no letters either.
 _NOT_WORDS = rf"{BRACKETED}|[^\w\[#]+|[\d_]+|[\[#]"
 _NO_WORDS = re.compile(_NOT_WORDS)
@@ -119,22 +128,43 @@ def _edits(text: str) -> Iterator[Edit]:
 
 def _may_have_names_or_urls(text: str) -> bool:
     """Return whether a text has a part of a @name or URL. The patterns for them are slow, and most posts have none."""
-    return "@" in text or "://" in text or "www." in text or "t.cn/" in text
+    return "@" in text or _may_have_urls(text)
+
+
+def _may_have_urls(text: str) -> bool:
+    return "://" in text or "www." in text or "t.cn/" in text
 
 
 def normalize(post: str, version: int = PREPROCESSING) -> str:
     """Return the text by which posts are compared: NFKC, lower case, no URLs, @names, white space or invisible
     characters, and with what version 2 or 3 of `clean` does first."""
-    text = _plain(post, version).text if version > 1 else post
-    if _MARK.search(text[MAX_MARKS - 1 :: MAX_MARKS]):  # one of any 30 neighbors is in this slice
-        text = _MARKS.sub("\\g<0>\u034f", text)
+    return normalize_all([post], version)[0]
+
+
+def normalize_all(posts: Sequence[str], version: int = PREPROCESSING) -> list[str]:
+    """Return the text of `normalize` for each post. Some hundreds at once take half the time."""
+    texts = without_boilerplate_all(posts) if version > 1 else posts
+    texts = simplified_all(texts) if version >= SIMPLIFYING else texts
+    joined = "\n".join(texts)
+    if joined.count("\n") >= len(posts):  # white space of another kind means the same in a post
+        joined = "\n".join(text.replace("\n", "\v") for text in texts)
+    if _MARK.search(joined[MAX_MARKS - 1 :: MAX_MARKS]):  # one of any 30 neighbors is in this slice
+        joined = _MARKS.sub("\\g<0>\u034f", joined)
     for wide, narrow in _WIDE:
-        text = text.replace(wide, narrow)
-    composed = unicodedata.normalize("NFKC", text)
-    folded = composed.casefold()
-    if folded != composed:
-        folded = unicodedata.normalize("NFKC", folded)
-    return (_NOT_CONTENT if _may_have_names_or_urls(folded) else _BLANKS).sub("", folded)
+        joined = joined.replace(wide, narrow)
+    composed = [unicodedata.normalize("NFKC", text) for text in joined.split("\n")]
+    folded = [text.casefold() for text in composed]
+    folded = [
+        new if new == old else unicodedata.normalize("NFKC", new) for old, new in zip(composed, folded, strict=True)
+    ]
+    contents = "\n".join(["".join(_without_names_and_urls(text).split()) for text in folded])
+    return _INVISIBLES.sub("", contents).split("\n")[: len(posts)]
+
+
+def _without_names_and_urls(text: str) -> str:
+    if _may_have_urls(text):
+        return _NAMES_AND_URLS.sub("", text)
+    return _NAMES.sub("", text) if "@" in text else text
 
 
 def repost_segments(post: str) -> list[str]:
@@ -147,9 +177,38 @@ def words_only(normalized: str) -> str:
 
     Topics stay where nothing else would be left. A text of emoticons, punctuation and digits alone gives "".
     """
-    if normalized.count("#") < 2:  # no topics
-        return _NO_LETTERS.sub("", _EMOTICONS.sub("", normalized))
-    return _NO_WORDS_NOR_TOPICS.sub("", normalized) or _NO_WORDS.sub("", normalized)
+    return words_only_all([normalized])[0]
+
+
+def words_only_all(normalized: Sequence[str]) -> list[str]:
+    """Return the words of `words_only` for each text."""
+    joined = "\n".join(normalized)
+    words = _letters_and_lines(_EMOTICONS.sub("", joined)).split("\n")
+    if joined.count("#") > 1:
+        for index, text in enumerate(normalized):
+            if text.count("#") > 1:  # it may have topics
+                words[index] = _NO_WORDS_NOR_TOPICS.sub("", text) or _NO_WORDS.sub("", text)
+    return words[: len(normalized)]
+
+
+def _letters_and_lines(text: str) -> str:
+    """Return the letters and line ends of a text."""
+    import numpy as np
+
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return points[_stays()[points]].tobytes().decode("utf-32-le", "surrogatepass")
+
+
+@cache
+def _stays() -> NDArray[np.bool_]:
+    """Return for each code point whether it is a letter or line end."""
+    import numpy as np
+
+    letters = _NO_LETTERS.sub("", "".join(map(chr, range(sys.maxunicode + 1))))
+    table = np.zeros(sys.maxunicode + 1, np.bool_)
+    table[np.frombuffer(letters.encode("utf-32-le", "surrogatepass"), np.uint32)] = True
+    table[ord("\n")] = True
+    return table
 
 
 def repost_parts(post: str) -> list[str]:

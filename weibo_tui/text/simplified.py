@@ -6,7 +6,8 @@ They know words: 乾淨 becomes 干净, and 乾隆 keeps its 乾. All of them co
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 # They describe a character by the ones that follow, which OpenCC therefore leaves as they are.
 _DESCRIBING = re.compile("[\u2ff0-\u2fff]")
+_SEPARATOR = "\x1f"  # which the tables do not have, and posts hardly ever
 
 
 def simplified(post: str | Cleaned) -> Cleaned:
@@ -35,6 +37,18 @@ def simplified(post: str | Cleaned) -> Cleaned:
     if len(converted) == len(text):
         return rewrite(post, _changed_characters(text, converted, 0))
     return rewrite(post, _edits_of_runs(text, convert))
+
+
+def simplified_all(texts: Sequence[str]) -> list[str]:
+    """Return the texts of `simplified`. OpenCC reads many at once in half the time."""
+    joined = _SEPARATOR.join(texts)
+    converted: list[str] = []
+    if not _DESCRIBING.search(joined):
+        with suppress(UnicodeEncodeError):  # a surrogate without a partner
+            converted = _converter().convert(joined).split(_SEPARATOR)
+    if len(converted) != len(texts):
+        return [simplified(text).text for text in texts]
+    return [new if len(new) == len(text) else simplified(text).text for text, new in zip(texts, converted, strict=True)]
 
 
 def _edits_of_runs(text: str, convert: Callable[[str], str]) -> Iterator[Edit]:
