@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from weibo_tui.text.cleaning import clean, normalize, normalize_all, repost_segments, words_only, words_only_all
+from weibo_tui.text.cleaning import (
+    clean,
+    has_content,
+    normalize,
+    normalize_all,
+    repost_segments,
+    words_only,
+    words_only_all,
+)
 from weibo_tui.text.emoticons import find_emoticons, only_emoticons, without_emoticons
 from weibo_tui.text.simplified import simplified, simplified_all
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
@@ -197,6 +205,17 @@ def test_posts_together_are_normalized_as_each_alone(posts: list[str], version: 
     assert texts == [normalize(post, version) for post in posts]
     assert words_only_all(texts) == [words_only(text) for text in texts]
     assert simplified_all(posts) == [simplified(post).text for post in posts]
+
+
+@given(POSTS, st.integers(0, 3))
+def test_post_has_content_where_cleaning_leaves_some(post: str, version: int) -> None:
+    assert has_content(post, version) == bool(clean(post, version).text.strip())
+
+
+@pytest.mark.parametrize("post", ["回复@小王：", "[组图共3张]", "转发微博", "\u200b \n", "分享图片"])
+def test_post_without_words_has_no_content(post: str) -> None:
+    assert not has_content(post)
+    assert has_content(f"#{post}")
 
 
 def test_words_have_no_emoticons_signs_digits_or_topics() -> None:

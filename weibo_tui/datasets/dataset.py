@@ -17,7 +17,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, join_names
 from weibo_tui.progress import Progress
-from weibo_tui.text.cleaning import PREPROCESSING, clean
+from weibo_tui.text.cleaning import PREPROCESSING, has_content
 from weibo_tui.text.terminal import truncate
 
 STEP = 1000  # rows between two steps of progress
@@ -127,7 +127,7 @@ def _read(
         report = Report()
         for row in read_rows(source, report):
             place = (file, row.number)
-            if not clean(row.text, preprocessing).text.strip():
+            if not has_content(row.text, preprocessing):
                 rows.skipped.append(place)
             elif not row.label:
                 rows.left_out["predicted" if row.predicted else "unlabeled"] += 1

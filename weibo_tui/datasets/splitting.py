@@ -132,9 +132,8 @@ def group_posts(posts: Sequence[str], grouping: int = GROUPING_VERSION) -> Gener
         return post
 
     def join(post: int, other: int) -> None:
-        if post != other:
-            post, other = root(post), root(other)
-            parents[max(post, other)] = min(post, other)
+        post, other = root(post), root(other)
+        parents[max(post, other)] = min(post, other)
 
     for start in range(0, len(posts), STEP):
         wholes = posts[start : start + STEP]
@@ -147,10 +146,10 @@ def group_posts(posts: Sequence[str], grouping: int = GROUPING_VERSION) -> Gener
         previous = -1
         for index, text, word in zip(indices, texts, words, strict=True):
             # A post without a text, for example of a name alone, shares that with others of its kind.
-            if text or index != previous:
-                join(index, first_by_text.setdefault(text, index))
-            if word:
-                join(index, first_by_words.setdefault(word, index))
+            if (text or index != previous) and (first := first_by_text.setdefault(text, index)) != index:
+                join(index, first)
+            if word and (first := first_by_words.setdefault(word, index)) != index:
+                join(index, first)
             previous = index
         yield Progress("grouping", start + len(wholes), len(posts))
     posts_of_words = list(first_by_words.values())

@@ -78,7 +78,9 @@ EMPTY_RULES = {
 _WORD_CUES = rf"组图|赞\[|来自|网页链接|抽奖详情|视频|全文|展开c|收起d|\{{%|转发理由|转发内容|[{_PRIVATE}]"
 _EMPTY_CUES = "分享|转发微博|轉發微博|Repost"
 _WORD_CUE, _EMPTY_CUE = re.compile(_WORD_CUES), re.compile(_EMPTY_CUES)
-_CUE = re.compile(f"[<&]|{_WORD_CUES}|{_EMPTY_CUES}")
+CUES = f"[<&]|{_WORD_CUES}|{_EMPTY_CUES}"
+"""Pattern of what each post with boilerplate has."""
+_CUE = re.compile(CUES)
 # weiboSpider, Weibo itself
 _FORWARDED = re.compile(r"\s(?:原始用户|转发内容):|[/／]{2}\s*(?:<a\s[^<>]*>)?[@＠]")
 # weibo.cn: 转发了 某某 的微博:… 赞[1] 原文转发[2] 原文评论[3] 转发理由:…
@@ -106,9 +108,14 @@ def without_boilerplate(post: str) -> Cleaned:
     return plain
 
 
+def may_have_boilerplate(post: str) -> bool:
+    """Return False for a post that `without_boilerplate` does not change, as most are."""
+    return _CUE.search(post) is not None
+
+
 def without_boilerplate_all(posts: Iterable[str]) -> list[str]:
     """Return the texts of `without_boilerplate`."""
-    return [without_boilerplate(post).text if _CUE.search(post) else post for post in posts]
+    return [without_boilerplate(post).text if may_have_boilerplate(post) else post for post in posts]
 
 
 def split_forwarded(post: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from weibo_tui.text.boilerplate import without_boilerplate, without_boilerplate_all
+from weibo_tui.text.boilerplate import CUES, may_have_boilerplate, without_boilerplate, without_boilerplate_all
 from weibo_tui.text.emoticons import BRACKETED
 from weibo_tui.text.rewriting import Cleaned, Edit, rewrite
 from weibo_tui.text.simplified import simplified, simplified_all
@@ -62,6 +62,10 @@ _NAME = (
 _BEGINS = rf"(?=[\s{INVISIBLE}@Hhtw])"
 _CLEANED = re.compile(rf"{_BEGINS}(?:(?:[\s{INVISIBLE}]|{_URL})++|(?P<name>{_NAME}))")
 _BLANKS = re.compile(rf"[\s{INVISIBLE}]+")
+# White space that is no plain space, name by name: classes such as `\s` are slow within another one.
+_OTHER_SPACES = "\t-\r\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_UNCLEAN = re.compile(rf"[@{_OTHER_SPACES}{INVISIBLE}]|{CUES}")
+_CONTENT = re.compile(r"\s*[#\[\u4e00-\u56dd\u56df-\u9fff]")  # without 回, with which a mark of a repost begins
 _SURROGATES = re.compile("[\ud800-\udfff]+")
 _WHITE = re.compile(r"\s")
 _REPOST = re.compile(
@@ -97,6 +101,8 @@ def clean(post: str, version: int = PREPROCESSING) -> Cleaned:
     """
     if not 0 <= version <= SIMPLIFYING:
         raise ValueError(f"unknown preprocessing version {version}")
+    if _is_clean(post) and version < SIMPLIFYING:
+        return rewrite(post, ())
     if version == 0:
         return rewrite(post, ((*match.span(), "") for match in _SURROGATES.finditer(post)))
     plain = _plain(post, version)
@@ -104,6 +110,19 @@ def clean(post: str, version: int = PREPROCESSING) -> Cleaned:
     if version > 1 and _EMPTY_REPOST.fullmatch(cleaned.text):
         return rewrite(post, [(0, len(post), "")])
     return cleaned
+
+
+def has_content(post: str, version: int = PREPROCESSING) -> bool:
+    """Return whether `clean` leaves more than white space."""
+    # No rule removes the first character of most posts.
+    return bool(_CONTENT.match(post) and not may_have_boilerplate(post)) or bool(clean(post, version).text.strip())
+
+
+def _is_clean(post: str) -> bool:
+    """Return whether there is nothing that version 2 of `clean` changes, as in many posts."""
+    if _UNCLEAN.search(post) or "  " in post or _may_have_urls(post):
+        return False
+    return post == post.strip()
 
 
 def _plain(post: str, version: int) -> Cleaned:

@@ -33,7 +33,9 @@ EMOJI_SEQUENCE = rf"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|{EMOJI}(?:
 
 _EMOTICON = re.compile(f"{BRACKETED}|{EMOJI_SEQUENCE}")
 _BRACKETED = re.compile(BRACKETED)
-_MAY_BE_EMOJI = re.compile(rf"[\u20e3{ICONS}{SIGNS}]")  # most posts have none, and the search for it is fast
+# Most posts have none, and the search for it is fast with a single range above U+FFFF.
+_BELOW_10000 = re.sub("[\U00010000-\U0010ffff]-?", "", ICONS + SIGNS)
+_MAY_BE_EMOJI = re.compile(f"[\u20e3{_BELOW_10000}\U00010000-\U0010ffff]")
 
 
 def find_emoticons(post: str) -> list[str]:
