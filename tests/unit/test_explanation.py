@@ -288,8 +288,8 @@ def test_planted_shortcut_has_the_largest_weight(shortcut: list[str]) -> None:
         found = [wb.explain(post, "shortcut") for post in shortcut]
         first = [max(one.units, key=lambda unit: unit.weight).text for one in found]
         assert first.count("店") >= 0.95 * len(first)
-        strongest, others, posts = drain(self_test(wb.models, shortcut, "shortcut"))
-    assert posts > 50
+        strongest, others, posts = drain(self_test(wb.models, shortcut[:25], "shortcut"))
+    assert posts > 20
     assert strongest > others + 0.3
 
 
@@ -428,7 +428,7 @@ def test_named_punctuation_is_quoted() -> None:
 
 
 @given(st.text(min_size=1, max_size=80))
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_any_post_is_explained_or_refused(post: str) -> None:
     made = classifier(torch.float32)
     if isinstance(made.predict([post])[0], Prediction):

@@ -252,16 +252,16 @@ def test_large_file_encoding_is_detected_from_its_middle(tmp_path: Path) -> None
 
 
 def test_line_of_another_encoding_is_skipped(tmp_path: Path) -> None:
-    line = b"plain words only,1\n"
+    line = b"plain words only " * 10 + b",1\n"  # each line takes time, so they are long
     odd = "今天真好,0\n".encode("gb18030")
     path = tmp_path / "posts.csv"
-    path.write_bytes(b"text,label\n" + line * 20_000 + odd + line * 1_000_000)  # between two windows
+    path.write_bytes(b"text,label\n" + line * 2_000 + odd + line * 100_000)  # between two windows
     assert open_table(path).encoding == "utf-8"
     report = Report()
     drain(count_rows(open_table(path), report))
-    assert [(row.line, row.reason) for row in report.bad] == [(20_002, "not utf-8")]
-    assert "line 20002: not utf-8. 1 of 1,020,001 rows cannot be read" in refusal(path, max_bad_rows=0.0)
-    assert next(islice(read_rows(open_table(path, Columns(encoding="gbk"))), 20_000, None)).text == "今天真好"
+    assert [(row.line, row.reason) for row in report.bad] == [(2_002, "not utf-8")]
+    assert "line 2002: not utf-8. 1 of 102,001 rows cannot be read" in refusal(path, max_bad_rows=0.0)
+    assert next(islice(read_rows(open_table(path, Columns(encoding="gbk"))), 2_000, None)).text == "今天真好"
 
 
 def test_preview_has_columns_and_first_rows(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def iter_states(wb: Workbench, run: str, process: subprocess.Popen[bytes]) -> It
     yield wb.runs.get(run).state
 
 
-@pytest.mark.parametrize("kind", ["train", "pretrain"])
+@pytest.mark.parametrize("kind", ["train", pytest.param("pretrain", marks=pytest.mark.slow)])
 def test_detached_run_ends_like_uninterrupted_one(
     kind: str, wb: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
