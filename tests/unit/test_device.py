@@ -96,7 +96,7 @@ def test_mps_has_its_own_micro_batches_and_memory(monkeypatch: pytest.MonkeyPatc
 def test_cpu_micro_batches_depend_on_the_dtype(dtype: str, trained: int, predicted: int) -> None:
     compute = Compute.choose("cpu", dtype)
     assert compute.micro_tokens == trained
-    assert compute.for_predictions().micro_tokens == predicted
+    assert compute.for_predictions(width=768).micro_tokens == predicted
 
 
 def test_arrays_are_copied_to_the_cpu_as_they_are() -> None:
