@@ -90,15 +90,6 @@ def test_mps_has_its_own_micro_batches_and_memory(monkeypatch: pytest.MonkeyPatc
     assert memory(compute.device) == 123
 
 
-@pytest.mark.parametrize(
-    ("dtype", "trained", "predicted"), [("float32", 768, 768), ("float64", 768, 768), ("bfloat16", 512, 1536)]
-)
-def test_cpu_micro_batches_depend_on_the_dtype(dtype: str, trained: int, predicted: int) -> None:
-    compute = Compute.choose("cpu", dtype)
-    assert compute.micro_tokens == trained
-    assert compute.for_predictions(width=768).micro_tokens == predicted
-
-
 def test_arrays_are_copied_to_the_cpu_as_they_are() -> None:
     array = np.arange(6, dtype=np.int64).reshape(2, 3)
     assert to_device(array, models.CPU).tolist() == array.tolist()
@@ -113,3 +104,14 @@ def test_predictions_have_larger_micro_batches_on_cpus(dtype: torch.dtype, width
     assert compute.for_predictions(width).micro_tokens == 100 * factor
     card = Compute(torch.device("cuda"), dtype, micro_tokens=100)
     assert card.for_predictions(width) == card
+
+
+@pytest.mark.parametrize(
+    ("dtype", "width", "tokens"),
+    [(torch.bfloat16, 768, 200), (torch.bfloat16, 320, 300), (torch.float32, 768, 300)],
+)
+def test_trainings_have_smaller_micro_batches_in_bf16(dtype: torch.dtype, width: int, tokens: int) -> None:
+    compute = Compute(torch.device("cpu"), dtype, micro_tokens=300)
+    assert compute.for_training(width).micro_tokens == tokens
+    card = Compute(torch.device("cuda"), dtype, micro_tokens=300)
+    assert card.for_training(width) == card

@@ -107,7 +107,7 @@ class AdapterTrainer:
         self.train = train
         self.validation = validation
         self.hyper = hyper
-        self.compute = compute
+        self.compute = compute.for_training(backbone.config.width)
         self.padding = padding
         self.probes = probes
         self.processes = processes
