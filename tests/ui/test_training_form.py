@@ -382,7 +382,7 @@ def test_form_files_can_be_removed_and_are_previewed(furnished: Path, few: Path,
         await remove_first(pilot, form)
 
         await choose(pilot, form, marked)
-        await until(pilot, lambda: "nearly predict the labels" in shown(audit))
+        await until(pilot, lambda: "marked.csv" in shown(preview) and "nearly predict the labels" in shown(audit))
         assert preview.has_class("-gives-away")
         await pilot.click("#set-dropout")
         assert form.plan().hyper.emoticon_dropout == 0.5
