@@ -52,8 +52,8 @@ def label(wb: Workbench, source: Path, out: Path, **changes: Any) -> LabelingRes
     return result
 
 
-def start_and_stop(wb: Workbench, source: Path, out: Path, rows: int = 32) -> None:
-    events = start(wb, source, out)
+def start_and_stop(wb: Workbench, source: Path, out: Path, rows: int = 32, **changes: Any) -> None:
+    events = start(wb, source, out, **changes)
     for event in events:
         if isinstance(event, Progress) and event.stage == "labeling" and event.done >= rows:
             break
@@ -98,6 +98,21 @@ def test_labeling_stopped_in_first_window_keeps_its_batches(
         events.close()  # type: ignore[attr-defined]
     assert 0 < counts[0] < counts[1] < 60
     assert label(wb, source, out).continued == counts[1]
+    check_uninterrupted_bytes(wb, source, out)
+
+
+def test_labeling_stopped_after_an_edit_keeps_its_batches(
+    wb: Workbench, source: Path, out: Path, partial: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weibo_tui.workbench.labeling.WINDOW", 64)
+    monkeypatch.setattr("weibo_tui.engine.device.CPU_MICRO_TOKENS", 100)
+    start_and_stop(wb, source, out, rows=60)
+    made_up.write_posts(source, 60, seed=7)
+    start_and_stop(wb, source, out, rows=1, overwrite=True)
+    size = partial.stat().st_size
+    start_and_stop(wb, source, out, rows=1)  # it stops before a new batch
+    assert partial.stat().st_size == size
+    assert 0 < label(wb, source, out).continued < 60
     check_uninterrupted_bytes(wb, source, out)
 
 

@@ -159,12 +159,13 @@ class _Labeling:
 
     def _predict_rest(self, posts: Sequence[str], by_index: dict[int, list[Any]]) -> Iterator[Progress]:
         """Add the values of the other posts of a window to `by_index`, and keep them also if it is interrupted."""
+        loaded = len(by_index)
         try:
             for batch in self._classifier.iter_batches(posts, done=frozenset(by_index)):
                 by_index.update((index, added_values(prediction, self._labels)) for index, prediction in batch)
                 yield Progress("labeling", self.rows + len(by_index), self._total)
         finally:
-            if by_index:
+            if len(by_index) > loaded:
                 self._checkpoint.add(self.rows + 1, posts, [by_index.get(index) for index in range(len(posts))])
 
     def check_out(self) -> None:

@@ -72,8 +72,9 @@ class LabelingCheckpoint:
                 self._invalid_lines += 1
             else:
                 row, rows, digest, _values = payload.split(b" ", 3)
-                self._lines[int(row)] = _Line(offset, len(data), int(rows), digest)
-                yield Progress("reading", abs(int(row)) + int(rows))
+                first = abs(int(row))
+                self._lines[first] = _Line(offset, len(data), int(rows), digest)  # the latest one counts
+                yield Progress("reading", first + int(rows))
             offset += len(data)
 
     def is_result(self, out: Path) -> bool:
@@ -109,7 +110,7 @@ class LabelingCheckpoint:
         a line of all these rows.
 
         Raises UserInputError where it has those of other posts, unless `overwrite`."""
-        line = self._lines.get(row) or self._lines.get(-row)
+        line = self._lines.get(row)
         if line is None:
             return []
         if line.digest != _digest(posts[: line.rows]):
@@ -133,7 +134,7 @@ class LabelingCheckpoint:
 
     def _count_rows(self, row: int) -> int:
         """Return the number of rows in the windows from `row` on."""
-        return sum({abs(first): line.rows for first, line in self._lines.items() if abs(first) >= row}.values())
+        return sum(line.rows for first, line in self._lines.items() if first >= row)
 
     def add(self, row: int, posts: Sequence[str], predictions: Sequence[Sequence[Any] | None]) -> None:
         """Append the predictions of the rows from `row` on, and fsync every few seconds."""
