@@ -127,3 +127,8 @@ def test_emoticon_accuracy_is_that_of_scikit_learn(num_labels: int) -> None:
     model = LogisticRegression(max_iter=1000).fit(counter.fit_transform(posts[:300]), codes[:300])
     accuracy = emoticon_accuracy(posts, codes, parts)
     assert accuracy == model.score(counter.transform(posts[300:]), codes[300:]) > 1 / num_labels
+
+
+def test_emoticon_accuracy_with_one_label_to_train_on() -> None:
+    parts = Split(np.arange(4), np.array([], np.int64), np.arange(4, 8))
+    assert emoticon_accuracy([["😂"], ["😂", "😭"], [], ["😡"]] * 2, np.array([7] * 7 + [2]), parts) == 0.75

@@ -6,7 +6,6 @@ scikit-learn's LogisticRegression has the same loss, solver and limits, but its 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.datasets.splitting import Split
@@ -21,41 +20,20 @@ MAX_LINE_STEPS = 50  # of one iteration
 MIN_DECREASE = 64 * 2.0**-52  # of the loss in an iteration, as a share
 
 
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """The emoticons of `number` posts: the post and the column of each. The last column is 1 in each post."""
+def _count(emoticons: Iterable[Sequence[str]], column_of: Mapping[str, int]) -> Any:
+    """Return how often each emoticon with a column is in each post, a sparse matrix (posts, columns).
 
-    number: int
-    posts: NDArray[np.int64]
-    columns: NDArray[np.int64]
+    Its last column is 1 in each post."""
+    import numpy as np
+    from scipy.sparse import csr_array
 
-    @classmethod
-    def of(cls, emoticons: Iterable[Sequence[str]], column_of: Mapping[str, int]) -> _Counts:
-        """Count the emoticons that have a column."""
-        import numpy as np
-
-        posts: list[int] = []
-        columns: list[int] = []
-        number = 0
-        for number, post in enumerate(emoticons, 1):
-            known = [column_of[emoticon] for emoticon in post if emoticon in column_of]
-            columns += (*known, len(column_of))
-            posts += [number - 1] * (len(known) + 1)
-        return cls(number, np.array(posts, np.int64), np.array(columns, np.int64))
-
-    def times(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the product (posts, labels) with weights (columns, labels)."""
-        return self._sums(self.posts, weights[self.columns], self.number)
-
-    def transposed_times(self, values: NDArray[np.float64], num_columns: int) -> NDArray[np.float64]:
-        """Return the product (columns, labels) of the transposed counts with values (posts, labels)."""
-        return self._sums(self.columns, values[self.posts], num_columns)
-
-    @staticmethod
-    def _sums(places: NDArray[np.int64], values: NDArray[np.float64], number: int) -> NDArray[np.float64]:
-        import numpy as np
-
-        return np.stack([np.bincount(places, column, number) for column in values.T], axis=1)
+    ends, columns = [0], []
+    for post in emoticons:
+        columns += [*(column_of[emoticon] for emoticon in post if emoticon in column_of), len(column_of)]
+        ends.append(len(columns))
+    counts = csr_array((np.ones(len(columns)), columns, ends), (len(ends) - 1, len(column_of) + 1))
+    counts.sum_duplicates()
+    return counts
 
 
 def emoticon_accuracy(emoticons: Sequence[Sequence[str]], codes: NDArray[np.int64], parts: Split) -> float:
@@ -65,30 +43,31 @@ def emoticon_accuracy(emoticons: Sequence[Sequence[str]], codes: NDArray[np.int6
     training = [emoticons[index] for index in parts.train.tolist()]
     column_of = {name: column for column, name in enumerate(sorted({name for post in training for name in post}))}
     known, labels = np.unique(codes[parts.train], return_inverse=True)
-    weights = _train(_Counts.of(training, column_of), labels, len(column_of) + 1, len(known))
-    held_out = _Counts.of((emoticons[index] for index in parts.test.tolist()), column_of)
-    predicted = known[_with_first_label(held_out.times(weights), len(known)).argmax(1)]
+    weights = _train(_count(training, column_of), labels, len(known))
+    held_out = _count((emoticons[index] for index in parts.test.tolist()), column_of)
+    predicted = known[_with_first_label(held_out @ weights, len(known)).argmax(1)]
     return float(np.mean(predicted == codes[parts.test]))
 
 
-def _train(counts: _Counts, labels: NDArray[np.int64], num_columns: int, num_labels: int) -> NDArray[np.float64]:
+def _train(counts: Any, labels: NDArray[np.int64], num_labels: int) -> NDArray[np.float64]:
     """Return the weights (columns, labels) with the least loss, (columns, 1) for two labels."""
     import numpy as np
     from scipy.optimize import minimize
     from scipy.special import log_softmax
 
-    posts = np.arange(counts.number)
+    number, num_columns = counts.shape
+    posts, transposed = np.arange(number), counts.T.tocsr()
     shape = num_columns, 1 if num_labels == 2 else num_labels
-    penalty = np.full((num_columns, 1), 1 / counts.number)
+    penalty = np.full((num_columns, 1), 1 / number)
     penalty[-1] = 0
 
     def loss_and_gradient(flat: NDArray[np.float64]) -> tuple[Any, Any]:
         weights = flat.reshape(shape)
-        scores = log_softmax(_with_first_label(counts.times(weights), num_labels), axis=1)
+        scores = log_softmax(_with_first_label(counts @ weights, num_labels), axis=1)
         loss = -scores[posts, labels].mean() + (penalty * weights**2).sum() / 2
-        errors = np.exp(scores)
+        errors = np.exp(scores, out=scores)
         errors[posts, labels] -= 1
-        gradient = counts.transposed_times(errors[:, -shape[1] :] / counts.number, num_columns) + penalty * weights
+        gradient = transposed @ errors[:, -shape[1] :] / number + penalty * weights
         return loss, gradient.ravel()
 
     limits = {"maxiter": MAX_ITERATIONS, "maxls": MAX_LINE_STEPS, "gtol": MAX_GRADIENT, "ftol": MIN_DECREASE}
