@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import made_up
 import pytest
 from labeled_posts import posts, write
 from models_page import question, screen_of
-from stage import app_of, drawn, play, press, shows, until
+from stage import app_of, drawn, message_line, play, press, shows, until
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from weibo_tui import Workbench
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.files.annotate import AnnotateScreen
 from weibo_tui.app.files.estimate import EstimateScreen
@@ -24,6 +27,7 @@ from weibo_tui.app.files.view import FileView
 from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.train.training_form import TrainingForm
+from weibo_tui.workbench.label_errors import LabelErrorSearch
 
 
 @pytest.fixture
@@ -196,5 +200,34 @@ def test_wrong_labels_are_found_listed_and_corrected(home: Path, tmp_path: Path)
         labels = view.browser.info.labels  # type: ignore[union-attr]
         await press(pilot, str(labels.index(first.predicted or "") + 1))
         await until(pilot, lambda: view.browser.table.rows[0].human == first.predicted)  # type: ignore[union-attr]
+
+    play(scene, (120, 40))
+
+
+def test_found_labels_do_not_replace_another_file(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    proceed, search = threading.Event(), Workbench.iter_label_errors
+
+    def wait_and_search(wb: Workbench, config: LabelErrorSearch) -> Iterator[object]:
+        assert proceed.wait(60)
+        return search(wb, config)
+
+    monkeypatch.setattr(Workbench, "iter_label_errors", wait_and_search)
+    rows = [f"{given ^ (number < 6)},{text}\n" for number, (text, given) in enumerate(made_up.posts(120, seed=6))]
+    (path := tmp_path / "given.csv").write_text("label,review\n" + "".join(rows), "utf-8")
+    other = write(tmp_path / "other.csv", posts(300, 60))
+
+    async def scene(pilot: Pilot[None]) -> None:
+        app = app_of(pilot)
+        app.run_task(app.open_file_rows(path))
+        await shows(pilot, "of 120")
+        await press(pilot, "L")
+        await screen_of(pilot, PathDialog)
+        await press(pilot, "enter")
+        await screen_of(pilot, ChoiceDialog)
+        await press(pilot, "enter")
+        files = await show_file(pilot, other)
+        proceed.set()
+        await until(pilot, lambda: "are probably wrong" in message_line(pilot))
+        assert files.view.browser.info.path == other  # type: ignore[union-attr]
 
     play(scene, (120, 40))

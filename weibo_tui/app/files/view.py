@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from textual import events
 from textual.app import ComposeResult
@@ -60,6 +61,8 @@ class FileView(Container):
         self._use = FileUse()
         self._search: Job | None = None
         """The search for wrong labels, while it runs."""
+        self._searched: Path | None = None
+        """The file of that search, or of the last one."""
         self._working: list[bool | None] = []
         self._filter_terms: list[str] = []
 
@@ -329,6 +332,7 @@ class FileView(Container):
         get_app(self).run_task(self._find_label_errors(self._opened()[1]), node=self)
 
     async def _find_label_errors(self, info: FileInfo) -> None:
+        self._searched = info.path
         self._search = await self._use.find_label_errors(get_app(self), info, self)
         self.update_keys()
         self.screen.refresh_bindings()
@@ -336,7 +340,8 @@ class FileView(Container):
     async def _show_label_errors(self, result: FoundLabelErrors) -> None:
         """Open the list, or say where it is if another screen or file is in view by now."""
         message = label_errors_sentence(result)
-        if self.screen.is_current and self.display and result.errors:
+        is_in_view = self.display and self.file is not None and self.file.info.path == self._searched
+        if self.screen.is_current and is_in_view and result.errors:
             await get_app(self).open_file_rows(result.path.absolute(), message=message)
         else:
             get_app(self).show_message(message)
