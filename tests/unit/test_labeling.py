@@ -12,8 +12,14 @@ from typing import Any
 import made_up
 import models
 import pytest
+from torch import Tensor
 
 from weibo_tui import LabelingConfig, Workbench
+from weibo_tui.engine import prediction
+from weibo_tui.engine.adapter import Adapter
+from weibo_tui.engine.batches import Indices
+from weibo_tui.engine.gpt2 import GPT2
+from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import LabeledFile
@@ -114,6 +120,21 @@ def test_labeling_stopped_after_an_edit_keeps_its_batches(
     assert partial.stat().st_size == size
     assert 0 < label(wb, source, out).continued < 60
     check_uninterrupted_bytes(wb, source, out)
+
+
+def test_labeling_continues_after_a_lack_of_memory(
+    wb: Workbench, source: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pooled_states = prediction.pooled_states
+
+    def limited(backbone: GPT2, adapter: Adapter, posts: EncodedPosts, batch: Indices, *others: Any) -> Tensor:
+        if len(batch) > 4:
+            raise MemoryError
+        return pooled_states(backbone, adapter, posts, batch, *others)
+
+    monkeypatch.setattr(prediction, "pooled_states", limited)
+    start_and_stop(wb, source, out)
+    assert label(wb, source, out).continued >= 32
 
 
 def test_keys_of_later_objects_become_columns(wb: Workbench, tmp_path: Path, out: Path) -> None:

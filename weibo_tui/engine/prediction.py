@@ -116,7 +116,9 @@ def predict_logits(
 
 
 class Classifier:
-    """Classifier of posts. `temperature` divides the logits; `preprocessing` is the version of `text.clean`."""
+    """Classifier of posts. `temperature` divides the logits; `preprocessing` is the version of `text.clean`.
+
+    `compute` has smaller micro-batches than `first_compute` after a lack of memory."""
 
     def __init__(
         self,
@@ -132,7 +134,7 @@ class Classifier:
         self.backbone = backbone
         self.adapter = adapter.for_inference(compute)
         self.tokenizer = tokenizer
-        self.compute = compute.for_predictions(backbone.config.width)
+        self.compute = self.first_compute = compute.for_predictions(backbone.config.width)
         self.max_length = max_length
         self.preprocessing = preprocessing
         self.temperature = temperature

@@ -79,7 +79,7 @@ def label_file(models: ModelLoader, history: History | None, config: LabelingCon
         yield from check_sheet(source, total)
     classifier = models.classifier(adapter, config.machine)
     model = [card.weights_sha256, card.temperature, card.max_length, card.preprocessing]
-    key = hashlib.sha256(json.dumps([*model, str(classifier.compute), list(added)]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([*model, str(classifier.first_compute), list(added)]).encode()).hexdigest()
     with open_checkpoint(config.out, key) as checkpoint:
         yield from checkpoint.read()
         below = models.settings.uncertain_below
