@@ -55,3 +55,12 @@ def test_buffers_are_used_again_and_freed(monkeypatch: pytest.MonkeyPatch) -> No
     assert saved.size == 0
     gradients(20, saved)
     assert saved.size == size
+
+
+def test_tensors_of_growing_sizes_share_large_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved_tensors, "CHUNK", 4096)
+    growing, largest = SavedTensors(), SavedTensors()
+    for rows in range(24, 41):
+        gradients(rows, growing)
+    gradients(40, largest)
+    assert growing.size < 2 * largest.size

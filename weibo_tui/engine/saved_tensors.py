@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 CHUNK = 2**25
-"""Bytes of a buffer. glibc maps allocations of this size by themselves, so they leave no gaps in its heap."""
+"""Bytes of a buffer, or a multiple for larger tensors. glibc maps allocations of this size by themselves, so they leave
+no gaps in its heap."""
 _ALIGNMENT = 64
 
 
@@ -55,7 +56,8 @@ class SavedTensors:
         number = next((i for i, used in enumerate(self._used) if used + size <= len(self._buffers[i])), None)
         if number is None:
             number = len(self._buffers)
-            self._buffers.append(torch.empty(max(CHUNK, size), dtype=torch.uint8))
+            # Whole chunks, so that a larger tensor of the next micro-batch still has room.
+            self._buffers.append(torch.empty(math.ceil(size / CHUNK) * CHUNK, dtype=torch.uint8))
             self._used.append(0)
         start = self._used[number]
         self._used[number] = start + math.ceil(size / _ALIGNMENT) * _ALIGNMENT
