@@ -70,6 +70,15 @@ def test_audit_uninformative_emoticons_equal_majority(tmp_path: Path) -> None:
     assert result.linear_accuracy == result.majority == pytest.approx(0.75, abs=0.02)
 
 
+def test_audit_in_small_steps_has_the_same_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"{n % 2},今天[泪]{'好坏' * (n % 5)}#第{n % 7}天#" for n in range(40)]
+    path = write(tmp_path / "posts.csv", *lines)
+    whole = audited(path)
+    monkeypatch.setattr("weibo_tui.datasets.auditing.STEP", 3)
+    assert audited(path) == whole
+    assert (whole.duplicates, whole.word_duplicates, whole.word_contradictions) == (5, 30, 5)
+
+
 def test_audit_counts_word_and_near_duplicates(tmp_path: Path) -> None:
     path = write(
         tmp_path / "posts.csv",

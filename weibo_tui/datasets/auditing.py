@@ -128,10 +128,7 @@ def audit(
     names = [_name(assigned, label) for label in rows.labels]
     totals = Counter(names)
     labels_by_text = yield from _labels_by_text(rows.posts, names)
-    labels_by_words: dict[str, set[str]] = {}
-    texts = list(labels_by_text)
-    for text, words in zip(texts, words_only_all(texts), strict=True):
-        labels_by_words.setdefault(words or text, set()).update(labels_by_text[text])
+    labels_by_words = yield from _labels_by_words(labels_by_text)
     similar = yield from near_duplicates(list(labels_by_words))
     return Audit(
         files=tuple(map(_audited_file, sources, rows.numbers)),
@@ -188,6 +185,18 @@ def _labels_by_text(posts: Sequence[str], names: Sequence[str]) -> Generator[Pro
         for text, name in zip(normalize_all(posts[part]), names[part], strict=True):
             labels.setdefault(text, set()).add(name)
         yield Progress("grouping", min(part.stop, len(posts)), len(posts))
+    return labels
+
+
+def _labels_by_words(labels_by_text: Mapping[str, set[str]]) -> Generator[Progress, None, dict[str, set[str]]]:
+    """Return the labels of what `words_only` leaves of each text."""
+    labels: dict[str, set[str]] = {}
+    texts = list(labels_by_text)
+    for start in range(0, len(texts), STEP):
+        part = texts[start : start + STEP]
+        for text, words in zip(part, words_only_all(part), strict=True):
+            labels.setdefault(words or text, set()).update(labels_by_text[text])
+        yield Progress("grouping", start + len(part), len(texts))
     return labels
 
 
