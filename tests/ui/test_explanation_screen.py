@@ -81,7 +81,8 @@ def test_setting_leaves_explanations_to_the_key(monkeypatch: pytest.MonkeyPatch)
         await start(pilot)
         await press(pilot, "escape", "space")
         await shows(pilot, "1 ▼ negative")
-        assert not app_of(pilot).screen.focused.cursor.workers  # type: ignore[union-attr]
+        await until(pilot, lambda: not app_of(pilot).workers)
+        assert not explained(pilot)
         await press(pilot, "w")
         await until(pilot, lambda: explained(pilot))
 
