@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from made_up import numeral
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import LogisticRegression
 
 from weibo_tui.datasets.auditing import Audit, audit
-from weibo_tui.datasets.emoticon_baseline import emoticon_accuracy
-from weibo_tui.datasets.splitting import Split
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import drain
 
@@ -124,20 +118,3 @@ def test_label_column_with_too_many_labels_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", *(f"第{n}条,好" for n in range(1001)))
     with pytest.raises(UserInputError, match="label has more than 1000 different labels"):
         audited(path)
-
-
-@pytest.mark.parametrize("num_labels", [2, 3])
-def test_emoticon_accuracy_is_that_of_scikit_learn(num_labels: int) -> None:
-    draw = random.Random(num_labels)
-    codes = np.array([draw.randrange(num_labels) for _post in range(400)])
-    posts = [draw.choices("😂😭😡👍🎉", [1 + 2 * (mark == code) for mark in range(5)], k=2) for code in codes]
-    parts = Split(np.arange(300), np.array([], np.int64), np.arange(300, 400))
-    counter = CountVectorizer(analyzer=iter)
-    model = LogisticRegression(max_iter=1000).fit(counter.fit_transform(posts[:300]), codes[:300])
-    accuracy = emoticon_accuracy(posts, codes, parts)
-    assert accuracy == model.score(counter.transform(posts[300:]), codes[300:]) > 1 / num_labels
-
-
-def test_emoticon_accuracy_with_one_label_to_train_on() -> None:
-    parts = Split(np.arange(4), np.array([], np.int64), np.arange(4, 8))
-    assert emoticon_accuracy([["😂"], ["😂", "😭"], [], ["😡"]] * 2, np.array([7] * 7 + [2]), parts) == 0.75

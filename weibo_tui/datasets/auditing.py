@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from weibo_tui.datasets.emoticon_baseline import emoticon_accuracy
 from weibo_tui.datasets.label_map import NO_RULES, Assignment, LabelMap, assign_labels, score_hint
 from weibo_tui.datasets.labels import MAX_LABELS
 from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.datasets.reading import PostTable, open_table, read_rows
-from weibo_tui.datasets.splitting import split_with_progress
+from weibo_tui.datasets.splitting import Split, split_with_progress
 from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, join_list
@@ -22,6 +21,10 @@ from weibo_tui.progress import Progress
 from weibo_tui.text.boilerplate import split_forwarded
 from weibo_tui.text.cleaning import clean, normalize_all, words_only_all
 from weibo_tui.text.emoticons import find_emoticons
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MIN_LABELED = 30  # posts; on fewer, the accuracy of emoticons and the majority baseline mean nothing
 TOO_FEW_LABELED = N_("too few labeled posts to see how well emoticons predict the labels")
@@ -257,7 +260,18 @@ def _emoticons(posts: list[str], raw_labels: list[str], seed: int) -> Generator[
         return Emoticons(share, None, None)
     majority = float(np.mean(codes[parts.test] == np.bincount(codes[parts.train]).argmax()))
     found = [found[index] for index in labeled]
-    has_emoticons = any(found[index] for index in parts.train)
-    linear = emoticon_accuracy(found, codes, parts) if has_emoticons else majority
+    is_trainable = any(found[index] for index in parts.train) and np.unique(codes[parts.train]).size > 1
+    linear = _linear_accuracy(found, codes, parts) if is_trainable else majority
     yield Progress("emoticons", len(posts), len(posts))
     return Emoticons(share, linear, majority)
+
+
+def _linear_accuracy(emoticons: Sequence[list[str]], codes: NDArray[np.int64], parts: Split) -> float:
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    counter = CountVectorizer(analyzer=iter)
+    features = counter.fit_transform(emoticons[index] for index in parts.train)
+    model = LogisticRegression(max_iter=1000).fit(features, codes[parts.train])
+    held_out = counter.transform(emoticons[index] for index in parts.test)
+    return float(model.score(held_out, codes[parts.test]))

@@ -6,20 +6,13 @@ Positions count Unicode code points, as `len` does.
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import cache
-from typing import TYPE_CHECKING
 
 from weibo_tui.text.boilerplate import CUES, may_have_boilerplate, without_boilerplate, without_boilerplate_all
 from weibo_tui.text.emoticons import BRACKETED
 from weibo_tui.text.rewriting import Cleaned, Edit, rewrite
 from weibo_tui.text.simplified import simplified, simplified_all
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 PREPROCESSING = 2
 """Version of `clean` that new adapters are trained with. Their cards record it."""
@@ -80,7 +73,7 @@ _NOT_WORDS = rf"{BRACKETED}|[^\w\[#]+|[\d_]+|[\[#]"
 _NO_WORDS = re.compile(_NOT_WORDS)
 _NO_WORDS_NOR_TOPICS = re.compile(rf"#[^#]{{1,60}}#|{_NOT_WORDS}")
 _EMOTICONS = re.compile(BRACKETED)
-_NO_LETTERS = re.compile(r"[\W\d_]+")
+_NO_LETTERS = re.compile(r"(?:[^\w\n]|[\d_])+")  # but line ends, which separate texts
 # NFKC sorts the marks of one letter, and Python takes half an hour to sort a million. An invisible joiner after every
 # 30, as in Unicode's stream-safe format, splits them.
 MAX_MARKS = 30
@@ -202,32 +195,12 @@ def words_only(normalized: str) -> str:
 def words_only_all(normalized: Sequence[str]) -> list[str]:
     """Return the words of `words_only` for each text."""
     joined = "\n".join(normalized)
-    words = _letters_and_lines(_EMOTICONS.sub("", joined)).split("\n")
+    words = _NO_LETTERS.sub("", _EMOTICONS.sub("", joined)).split("\n")
     if joined.count("#") > 1:
         for index, text in enumerate(normalized):
             if text.count("#") > 1:  # it may have topics
                 words[index] = _NO_WORDS_NOR_TOPICS.sub("", text) or _NO_WORDS.sub("", text)
     return words[: len(normalized)]
-
-
-def _letters_and_lines(text: str) -> str:
-    """Return the letters and line ends of a text."""
-    import numpy as np
-
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    return points[_stays()[points]].tobytes().decode("utf-32-le", "surrogatepass")
-
-
-@cache
-def _stays() -> NDArray[np.bool_]:
-    """Return for each code point whether it is a letter or line end."""
-    import numpy as np
-
-    letters = _NO_LETTERS.sub("", "".join(map(chr, range(sys.maxunicode + 1))))
-    table = np.zeros(sys.maxunicode + 1, np.bool_)
-    table[np.frombuffer(letters.encode("utf-32-le", "surrogatepass"), np.uint32)] = True
-    table[ord("\n")] = True
-    return table
 
 
 def repost_parts(post: str) -> list[str]:
