@@ -8,7 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,6 +75,20 @@ def test_ended_run_keeps_state_and_summary(
     with runs.resuming(run.id):
         runs.finish(run.id, "finished")
     assert runs.get(run.id).state == "finished"
+
+
+@pytest.mark.parametrize("read", [Runs.get, lambda runs, _run_id: runs.list()[0]], ids=["get", "list"])
+def test_run_that_ends_while_it_is_read_is_not_interrupted(
+    tmp_path: Path, runs: Runs, run: Run, read: Callable[[Runs, str], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end_first(runs: Runs, run_id: str) -> bool:
+        with closing(connect(tmp_path / "weibo-tui.db")) as other:
+            Runs(other, tmp_path / "runs").finish(run_id, "stopped", {"step": 3})
+        return False
+
+    monkeypatch.setattr(Runs, "_is_locked", end_first)
+    found = read(runs, run.id)
+    assert (found.state, found.summary) == ("stopped", {"step": 3})
 
 
 def test_requests_reach_the_process_that_holds_the_run(runs: Runs, run: Run) -> None:

@@ -259,12 +259,12 @@ class Runs:
     def list(self) -> tuple[Run, ...]:
         """Return all runs, newest first."""
         query = f"SELECT {_COLUMNS} FROM runs ORDER BY created_at DESC, rowid DESC"  # ids of one time are random
-        return tuple(self._database.read(self._read_run, query))
+        return self._read_runs(query)
 
     def get(self, run_id: str) -> Run:
         """Return the run with this id, or the only one whose id begins with it. Raise UserInputError otherwise."""
         query = f"SELECT {_COLUMNS} FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id"
-        runs = tuple(self._database.read(self._read_run, query, (len(run_id), pack(run_id)))) if run_id else ()
+        runs = self._read_runs(query, (len(run_id), pack(run_id))) if run_id else ()
         if len(runs) == 1:
             return runs[0]
         if runs:
@@ -328,6 +328,16 @@ class Runs:
                 "UPDATE runs SET state = ?, summary = ?, updated_at = ? WHERE id = ?",
                 (state, summary, timestamp(), run_id),
             )
+
+    def _read_runs(self, query: str, parameters: Sequence[Any] = ()) -> tuple[Run, ...]:
+        """Return the runs of a query for _COLUMNS.
+
+        A run that ends between the look at its row and that at its lock seems interrupted, but its row has the end by
+        then, so the rows are read again."""
+        runs = tuple(self._database.read(self._read_run, query, parameters))
+        if any(run.state == "interrupted" for run in runs):
+            runs = tuple(self._database.read(self._read_run, query, parameters))
+        return runs
 
     def _read_run(self, row: Sequence[Any]) -> Run:
         """Return the run of a row of _COLUMNS. If the disk damaged it, it has failed, and its summary says so."""
