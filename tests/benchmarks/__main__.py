@@ -5,7 +5,8 @@ all, an hour and a half). What is compared runs in processes of its own, in turn
 warm caches are not shared. The figures of a process are printed on stderr when it ends, and rows when all rounds have
 ended.
 
-`card` is a program of its own, for a machine with a CUDA device: `python tests/benchmarks card [--rehearsal]`.
+Two are programs of their own: `python tests/benchmarks card [--rehearsal]`, for a machine with a CUDA device, and
+`python tests/benchmarks classifiers FILE…`, which compares accuracies.
 
 `--target NAME ARGUMENTS` is how one of these processes is started: it prints its figures as a JSON object, the last
 line of stdout.
@@ -61,8 +62,8 @@ TARGETS = {
 
 def main() -> None:
     sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]  # `benchmarks` and `weibo_tui`
-    if sys.argv[1:2] == ["card"]:
-        sys.exit(import_module("benchmarks.card").main(sys.argv[2:]))
+    if sys.argv[1:2] in (["card"], ["classifiers"]):
+        sys.exit(import_module(f"benchmarks.{sys.argv[1]}").main(sys.argv[2:]))
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description="Compare with other programs.")
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)} (default: all)")
     parser.add_argument("--base", default="", help="base model (default: 12 blocks of width 768, random weights)")

@@ -96,6 +96,24 @@ def test_starter_is_the_default_until_another_is_chosen(starter: Path, home: Pat
         assert (wb.base_name(), wb.adapter_name()) == ("tiny", "mood")
 
 
+def test_adapter_of_another_starter_says_how_to_get_its_base(starter: Path, home: Path) -> None:
+    """The bundled base changes with the program, and with it the fingerprint that an adapter needs."""
+    shutil.copytree(starter / "adapters" / "weibo", home / "adapters" / "mine")
+    card = home / "adapters" / "mine" / "card.json"
+    values = json.loads(card.read_text(encoding="utf-8"))
+    changes = {"name": "mine", "base": STARTER_BASE, "base_fingerprint": "0" * 64}
+    card.write_text(json.dumps(values | changes), encoding="utf-8")
+    with Workbench() as wb:
+        with pytest.raises(UserInputError, match="'mine' was trained on the base 'starter' of another version"):
+            wb.predict("今天太开心了", adapter="mine")
+        # As the message says, the base may come back under any name.
+        shutil.copytree(starter / "bases" / "starter", home / "bases" / "earlier")
+        base = home / "bases" / "earlier" / "card.json"
+        earlier = json.loads(base.read_text(encoding="utf-8"))
+        base.write_text(json.dumps(earlier | {"name": "earlier", "fingerprint": "0" * 64}), encoding="utf-8")
+        assert wb.predict("今天太开心了", adapter="mine").label in ("negative", "positive")
+
+
 def test_user_adapter_hides_bundled_one_until_removed(starter: Path, home: Path, stocked: Path) -> None:
     for name in ("weibo", "other"):
         shutil.copytree(stocked / "adapters" / "mood", home / "adapters" / name)

@@ -43,6 +43,7 @@ _ACTIONS: Mapping[str, str] = {
     "bases add": "models.import",
     "bases export": "models.export",
     "bases get": "models.get",
+    "bases import": "models.import",
     "bases pretrain": "train.pretrain",
     "bases use": "models.use",
     "runs list": "app.train",

@@ -91,6 +91,13 @@ class ModelLoader:
     def base_of(self, adapter: AdapterCard) -> str:
         """Return the name of the base that an adapter was trained on. Raises UserInputError where it is missing."""
         base = self.find_base(adapter.base_fingerprint, adapter.base)
+        if base is None and adapter.base == STARTER_BASE:
+            message = _(
+                "Adapter '{name}' was trained on the base 'starter' of another version. Train it again, or export that "
+                "base with that version ('weibo-tui bases export'), and import it here under another name "
+                "('weibo-tui bases import')."
+            )
+            raise UserInputError(message.format(name=adapter.name))
         if base is None:
             raise UserInputError(
                 _(
