@@ -151,6 +151,13 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
         self.scroll_relative(y=lines, animate=False, immediate=True, force=True)
         return True
 
+    def _is_within_cursor(self) -> bool:
+        """Return whether the card under the cursor fills the view and has rows above it."""
+        if self.cursor is None:
+            return False
+        region, bottom = self.cursor.virtual_region, self.scroll_y + self.content_size.height
+        return region.y < self.scroll_y and bottom <= region.bottom
+
     def _step(self, cards: Sequence[Card], step: int) -> None:
         if not cards:
             return
@@ -184,7 +191,9 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
 
     def on_card_height_changed(self, message: Card.HeightChanged) -> None:
         message.stop()
-        self._scroll_to_cursor()
+        # An explanation that arrives while a high card is read must not lead back to the top of the card.
+        if not self._is_within_cursor():
+            self._scroll_to_cursor()
 
     def on_card_clicked(self, message: Card.Clicked) -> None:
         message.stop()
