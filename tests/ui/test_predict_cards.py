@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from browsing import ANALYSIS, FILE, at, keep, predictions
 from pane import HOSTILE, OTHER, POST, Pane, add_adapter, history_entries, play_predict
 from rich.cells import cell_len
@@ -15,6 +17,8 @@ from stage import drawn, until
 
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.app.predict.card import FileCard
+from weibo_tui.app.services.explanations import ExplainedPost
+from weibo_tui.engine.explanation import Explanation
 from weibo_tui.storage.history import Analysis
 
 
@@ -76,7 +80,8 @@ def test_card_shows_forwarded_words_apart(furnished: Path) -> None:
 
 
 def test_cards_expand_scroll_and_are_copied(furnished: Path) -> None:
-    keep_posts(furnished, "好" * 400, "\n".join(map(str, range(100))), POST, HOSTILE)
+    # The second is too long to be explained, which would join its lines.
+    keep_posts(furnished, "好" * 400, "\n".join(map(str, range(1000))), POST, HOSTILE)
     keep(furnished, [replace(FILE, created_at=at(9))])
 
     async def act(pane: Pane) -> None:
@@ -128,10 +133,37 @@ def test_cards_expand_scroll_and_are_copied(furnished: Path) -> None:
             await pane.press(key)
             assert (pane.prediction_list.scroll_y - before) * step > 0
             assert pane.cursor is high
-        await pane.press(*["pagedown"] * 20)
+        await pane.press(*["pagedown"] * 60)
         assert pane.cursor is file
 
     play_predict(act, (100, 40))
+
+
+def test_explanation_that_arrives_keeps_the_place_in_a_card(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_posts(furnished, "好" * 900, POST)
+
+    async def act(pane: Pane) -> None:
+        await until(pane.pilot, lambda: len(pane.cards) == 2)
+        arrives, explain = asyncio.Event(), pane.app.explanations.explain
+
+        async def explain_later(post: ExplainedPost) -> Explanation:
+            await arrives.wait()
+            return await explain(post)
+
+        monkeypatch.setattr(pane.app.explanations, "explain", explain_later)
+        high = pane.posts[0]
+        await pane.press("escape", "g", "space")
+        cards = pane.prediction_list
+        await until(pane.pilot, lambda: high.size.height > 1.5 * cards.size.height)
+        await pane.press("j")
+        place, height = cards.scroll_y, high.size.height
+        assert 0 < place < cards.max_scroll_y
+        arrives.set()
+        await until(pane.pilot, lambda: high.size.height > height)
+        await pane.pilot.pause()
+        assert cards.scroll_y == place
+
+    play_predict(act, (80, 24))
 
 
 def test_wide_screen_shows_predictions_next_to_posts(furnished: Path) -> None:

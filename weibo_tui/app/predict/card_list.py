@@ -152,11 +152,11 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
         return True
 
     def _is_within_cursor(self) -> bool:
-        """Return whether the card under the cursor fills the view and has rows above it."""
+        """Return whether the card under the cursor is higher than the view, and the user has scrolled within it."""
         if self.cursor is None:
             return False
-        region, bottom = self.cursor.virtual_region, self.scroll_y + self.content_size.height
-        return region.y < self.scroll_y and bottom <= region.bottom
+        region = self.cursor.virtual_region
+        return region.height > self.content_size.height and region.y < self.scroll_y < region.bottom
 
     def _step(self, cards: Sequence[Card], step: int) -> None:
         if not cards:
