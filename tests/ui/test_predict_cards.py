@@ -18,8 +18,8 @@ from stage import drawn, until
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.app.predict.card import FileCard
 from weibo_tui.app.services.explanations import ExplainedPost
-from weibo_tui.engine.explanation import Explanation
 from weibo_tui.storage.history import Analysis
+from weibo_tui.workbench.explanation import Explanation
 
 
 def keep_posts(home: Path, *texts: str) -> None:

@@ -6,13 +6,13 @@ import json
 import os
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from benchmarks import cleaning, engine, history_data
+from benchmarks import classifiers, cleaning, engine, history_data
 from benchmarks.pseudo_terminal import open_terminal
 from benchmarks.runner import Comparison, Figures, Rounds, Sample, Threshold, run_target
 
@@ -175,3 +175,32 @@ def test_every_target_returns_positive_figures(small: None) -> None:
     ):
         assert figures
         assert all(value > 0 for value in figures.values())
+
+
+def test_classifiers_are_compared_on_the_same_posts(
+    starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[list[str]] = []
+
+    def all_positive(posts: Sequence[str]) -> list[bool]:
+        asked.append(list(posts))
+        return [True] * len(posts)
+
+    monkeypatch.setattr(classifiers, "ADAPTERS", ("weibo",))
+    monkeypatch.setattr(classifiers, "OTHERS", {"json": all_positive, "no_such_package": all_positive})
+    path = tmp_path / "posts.csv"
+    path.write_text("label,review\n" + "".join(f"{n % 2},今天第{n}碗面\n" for n in range(40)), encoding="utf-8")
+    assert classifiers.main([str(path), "--posts", "30", "--json"]) == 0
+    out, err = capsys.readouterr()
+    accuracies = json.loads(out)["posts"]
+    (posts,) = asked
+    assert len(set(posts)) == 30
+    assert posts != [f"今天第{n}碗面" for n in range(30)]  # a file may be sorted by label
+    assert accuracies["json"] == sum(int(post.strip("今天第碗面")) % 2 for post in posts) / 30
+    assert 0 <= accuracies["weibo-tui, weibo"] <= 1
+    assert "no_such_package is not installed" in err
+
+    path.write_text("label,review\n3,好\n4,坏\n", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        classifiers.main([str(path)])
+    assert "Traceback" not in capsys.readouterr().err
