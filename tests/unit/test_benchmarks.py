@@ -180,10 +180,10 @@ def test_every_target_returns_positive_figures(small: None) -> None:
 def test_classifiers_are_compared_on_the_same_posts(
     starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    taken: list[list[str]] = []
+    received: list[list[str]] = []
 
     def all_positive(posts: Sequence[str]) -> list[bool]:
-        taken.append(list(posts))
+        received.append(list(posts))
         return [True] * len(posts)
 
     monkeypatch.setattr(classifiers, "ADAPTERS", ("weibo",))
@@ -193,7 +193,7 @@ def test_classifiers_are_compared_on_the_same_posts(
     assert classifiers.main([str(path), "--posts", "30", "--json"]) == 0
     out, err = capsys.readouterr()
     accuracies = json.loads(out)["posts"]
-    (posts,) = taken
+    (posts,) = received
     assert len(set(posts)) == 30
     assert posts != [f"今天第{n}碗面" for n in range(30)]  # a file may be sorted by label
     assert accuracies["json"] == sum(int(post.strip("今天第碗面")) % 2 for post in posts) / 30

@@ -151,13 +151,6 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
         self.scroll_relative(y=lines, animate=False, immediate=True, force=True)
         return True
 
-    def _is_within_cursor(self) -> bool:
-        """Return whether the card under the cursor is higher than the view, and the user has scrolled within it."""
-        if self.cursor is None:
-            return False
-        region = self.cursor.virtual_region
-        return region.height > self.content_size.height and region.y < self.scroll_y < region.bottom
-
     def _step(self, cards: Sequence[Card], step: int) -> None:
         if not cards:
             return
@@ -191,8 +184,11 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
 
     def on_card_height_changed(self, message: Card.HeightChanged) -> None:
         message.stop()
-        # An explanation that arrives while a high card is read must not lead back to the top of the card.
-        if not self._is_within_cursor():
+        if self.cursor is None:
+            return
+        region = self.cursor.virtual_region
+        # A high card that the user has scrolled keeps its place, for example when its explanation is shown.
+        if region.height <= self.content_size.height or not region.y < self.scroll_y < region.bottom:
             self._scroll_to_cursor()
 
     def on_card_clicked(self, message: Card.Clicked) -> None:
