@@ -43,7 +43,8 @@ def train(folder: Path) -> Path:
 def unpack(folder: Path) -> Path:
     """Unpack the archive into `folder`, with the paths of this machine."""
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 has it
+        archive.extractall(folder)
     _replace(folder, FOLDER, DATA.as_posix())
     (folder / "weibo-tui.db.lock").touch(mode=0o600)  # as in every home in use
     return folder

@@ -51,7 +51,8 @@ FIRST = "今天的面真好吃"
 def earlier(tmp_path: Path) -> Path:
     """The test's home is the earlier one. Returns the folder of the posts and the archive."""
     with tarfile.open(DATA) as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 has it
+        archive.extractall(tmp_path)
     with closing(sqlite3.connect(tmp_path / "home" / "weibo-tui.db")) as database, database:
         # Stands in the archive for the folder of the posts.
         plans = "UPDATE runs SET plan = replace(plan, '/weibo-tui-test-data/', ?)"
