@@ -101,7 +101,8 @@ async def rest(pilot: Pilot[None], calls: _Calls, *_limits: float) -> None:
     def at_rest() -> bool:
         if calls.waiting or loop._ready or not app.key_queue.is_empty:  # type: ignore[attr-defined]
             return False
-        if app._resize_event is not None:  # its screen gets it a moment later
+        # A resize reaches the screen a moment later, and nothing is laid out while another screen is about to be shown.
+        if app._resize_event is not None or app._batch_count:
             return False
         return all(node._message_queue.empty() for node in (app, *app.screen.walk_children(with_self=True)))
 

@@ -54,16 +54,6 @@ def value(pilot: Pilot[None], label: str) -> str:
     return next((line.removeprefix(label).strip() for line in lines if line.startswith(f"{label} ")), "")
 
 
-async def stays(pilot: Pilot[None]) -> str:
-    """Return what is drawn once that stays the same: a resized screen is laid out in several steps."""
-    text = ""
-    while text != drawn(pilot):
-        text = drawn(pilot)
-        await pilot.pause()
-        await pilot.pause()
-    return text
-
-
 async def check_screens(pilot: Pilot[None], expected: dict[object, str]) -> None:
     """Wait until each main screen shows the expected text in each size. Texts that are missing are added."""
     for size in SIZES:
@@ -71,7 +61,7 @@ async def check_screens(pilot: Pilot[None], expected: dict[object, str]) -> None
         for key, name in SCREENS.items():
             await press(pilot, key)
             await until(pilot, lambda name=name: app_of(pilot).current_mode == name)  # type: ignore[misc]
-            text = expected.setdefault((size, name), await stays(pilot))
+            text = expected.setdefault((size, name), drawn(pilot))
             await until(pilot, lambda text=text: drawn(pilot) == text)  # type: ignore[misc]
 
 
