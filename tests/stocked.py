@@ -42,12 +42,17 @@ def train(folder: Path) -> Path:
 
 def unpack(folder: Path) -> Path:
     """Unpack the archive into `folder`, with the paths of this machine."""
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 has it
-        archive.extractall(folder)
+    extract(ARCHIVE, folder)
     _replace(folder, FOLDER, DATA.as_posix())
     (folder / "weibo-tui.db.lock").touch(mode=0o600)  # as in every home in use
     return folder
+
+
+def extract(path: Path, folder: Path) -> None:
+    """Extract an archive of the tests."""
+    with tarfile.open(path) as archive:
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 has it
+        archive.extractall(folder)
 
 
 def _pack(folder: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import tarfile
 from contextlib import closing
 from pathlib import Path
 
@@ -50,9 +49,7 @@ FIRST = "今天的面真好吃"
 @pytest.fixture
 def earlier(tmp_path: Path) -> Path:
     """The test's home is the earlier one. Returns the folder of the posts and the archive."""
-    with tarfile.open(DATA) as archive:
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 has it
-        archive.extractall(tmp_path)
+    stocked.extract(DATA, tmp_path)
     with closing(sqlite3.connect(tmp_path / "home" / "weibo-tui.db")) as database, database:
         # Stands in the archive for the folder of the posts.
         plans = "UPDATE runs SET plan = replace(plan, '/weibo-tui-test-data/', ?)"
