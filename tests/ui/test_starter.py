@@ -19,6 +19,7 @@ from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.predict.welcome import SAMPLES
 from weibo_tui.app.train.training_form import TrainingForm
 from weibo_tui.workbench.downloads import BASE
+from weibo_tui.workbench.models import STARTER_ADAPTER
 
 OFFERS = ["models.get", "models.import", "models.pretrain"]
 
@@ -85,7 +86,7 @@ def test_first_start_explains_itself_and_answers(starter: Path, home: Path) -> N
         pane.prompt.text = ""
         await pane.send(POST)
         await pane.wait_predicted(1)
-        assert pane.posts[0].adapter == "weibo"
+        assert pane.posts[0].adapter == STARTER_ADAPTER
         assert "▲ positive" in pane.text(pane.posts[0])
         assert not pane.screen.welcome.display
         assert pane.app.focused is pane.prompt
@@ -163,7 +164,7 @@ def test_welcome_offers_what_can_be_done(
         pane = await Pane(pilot).ready()
         await until(pilot, lambda: pane.screen._ready and pane.cards)
         assert not pane.screen.welcome.display
-        assert "weibo" in str(pane.prompt.border_title)
+        assert STARTER_ADAPTER in str(pane.prompt.border_title)
 
     with Workbench(home) as wb:
         list(wb.iter_predict([POST], source="cli", record=True))
@@ -192,9 +193,9 @@ def test_bundled_models_are_marked_and_trained_on(
         await until(pilot, lambda: pane.app.catalog.own_adapters)
         (own,) = pane.app.catalog.own_adapters
         assert next(card.base for card in pane.app.catalog.adapters if card.name == own) == "starter"
-        assert pane.app.catalog.adapter == "weibo"
+        assert pane.app.catalog.adapter == STARTER_ADAPTER
 
-        for on in ({"base": "starter"}, {"adapter": "weibo"}):
+        for on in ({"base": "starter"}, {"adapter": STARTER_ADAPTER}):
             page = await ModelsPage.open(pilot, **on)
             (name,) = on.values()
             assert f"* {name}  bundled" in drawn(pilot)
@@ -212,10 +213,10 @@ def test_bundled_models_are_marked_and_trained_on(
         assert "Press g in the list to download uer's model (420 MB)." in page.card
         assert "pretrained for weibo-tui" in page.card
 
-        (starter / "adapters" / "weibo" / "card.json").write_text("{", "utf-8")  # a damaged one stays too
+        (starter / "adapters" / STARTER_ADAPTER / "card.json").write_text("{", "utf-8")  # a damaged one stays too
         await press(pilot, "f2", "f5")
         await until(pilot, lambda: page.screen.inventory.corrupt)
-        await page.select(adapter="weibo")
+        await page.select(adapter=STARTER_ADAPTER)
         await press(pilot, "d")
         assert pilot.app.screen is page.screen
         await page.select(adapter=own)  # one of the user's own

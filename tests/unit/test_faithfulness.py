@@ -11,6 +11,7 @@ from commands import Command
 
 from weibo_tui import UserInputError, Workbench
 from weibo_tui.presentation.faithfulness import faithfulness_sentence
+from weibo_tui.workbench.models import STARTER_ADAPTER
 
 FIGURES = {"posts": 200, "removed": 5, "strongest": 0.412, "random": 0.08}
 
@@ -41,11 +42,11 @@ def test_posts_need_no_labels_and_are_drawn_at_random(furnished: Path, tmp_path:
 
 
 def test_card_of_a_bundled_adapter_is_not_changed(command: Command, starter: Path, few: Path) -> None:
-    card = (starter / "adapters" / "weibo" / "card.json").read_bytes()
-    result = command.ok("adapters", "faithfulness", "weibo", few)
+    card = (starter / "adapters" / STARTER_ADAPTER / "card.json").read_bytes()
+    result = command.ok("adapters", "faithfulness", STARTER_ADAPTER, few)
     assert "Removing the 5 strongest units" in result.out
-    assert "'weibo' is bundled" in result.err
-    assert (starter / "adapters" / "weibo" / "card.json").read_bytes() == card
+    assert f"'{STARTER_ADAPTER}' is bundled" in result.err
+    assert (starter / "adapters" / STARTER_ADAPTER / "card.json").read_bytes() == card
 
 
 def test_sentence_has_both_figures_and_the_number_of_posts() -> None:

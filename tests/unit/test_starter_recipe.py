@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import lzma
 import random
 import re
@@ -18,7 +19,7 @@ import pytest
 from weibo_tui import TrainingConfig, Workbench
 from weibo_tui.errors import UserInputError
 from weibo_tui.starter.recipe import __main__ as recipe
-from weibo_tui.starter.recipe import models, scoring
+from weibo_tui.starter.recipe import card, models, scoring, sources, tuning
 from weibo_tui.starter.recipe.noise_posts import noise_posts
 from weibo_tui.starter.recipe.sources import (
     DATASETS,
@@ -32,6 +33,8 @@ from weibo_tui.starter.recipe.sources import (
 from weibo_tui.text.cleaning import clean, normalize, repost_segments
 from weibo_tui.workbench.models import STARTER_BASE
 
+OF_FILES = [dataset for dataset in DATASETS if dataset.files]
+CRAWL_CODES = ("na", "uo", "ph", "ns", "nf", "pr")
 CHAIN = "这条转发链里的原话有好几个人转过"
 
 
@@ -39,7 +42,7 @@ CHAIN = "这条转发链里的原话有好几个人转过"
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every dataset of the recipe, with generated posts and one repost chain in two datasets."""
     folder = tmp_path_factory.mktemp("data")
-    for number, dataset in enumerate(DATASETS):
+    for number, dataset in enumerate(OF_FILES):
         for index, file in enumerate(dataset.files):
             posts = made_up.posts(60 if dataset.labels == MOODS else 90, seed=100 * number + index)
             rng = random.Random(number)
@@ -49,8 +52,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             with (folder / file).open("w", encoding="utf-8", newline="") as out:
                 csv.writer(out).writerows([("label", "review"), *labeled])
     with lzma.open(folder / "corpus.txt.xz", "wt", encoding="utf-8") as corpus:
-        corpus.writelines(f"{text}\n" for text, _label in made_up.posts(1_500, seed=7))
+        corpus.writelines(f"{line}\n" for line in corpus_lines())
     return folder
+
+
+def corpus_lines() -> list[str]:
+    return [text for text, _label in made_up.posts(1_500, seed=7)]
+
+
+def read_table(name: str) -> list[dict[str, str]]:
+    """Stand in for the tables of the package: labels of lines of the corpus, and written posts."""
+    if name == "written.csv":
+        return [{"label": "np"[label], "text": f"写的{text}"} for text, label in made_up.posts(60, seed=11)]
+    hashes = [hashlib.sha256(line.encode()).hexdigest()[: sources.HASH_LENGTH] for line in corpus_lines()[:240]]
+    return [{"sha256": key, "label": CRAWL_CODES[index % 6]} for index, key in enumerate(hashes)]
 
 
 def _label(labels: tuple[str, ...], mood: int, rng: random.Random) -> str:
@@ -64,13 +79,19 @@ def work(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """WORK after every step."""
     folder = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(models, "TASKS", tuple(_small(task) for task in models.TASKS))
+        small = tuple(_small(task) for task in models.TASKS)
+        for module in (models, scoring, card, tuning):
+            patched.setattr(module, "TASKS", small)
+        patched.setattr(tuning, "TUNINGS", tuple(replace(hyper, epochs=1, batch_size=64) for hyper in tuning.TUNINGS))
+        patched.setattr(sources, "read_table", read_table)
         patched.setattr(recipe, "BUNDLED", folder / "package")
         recipe.split(data, folder)
         recipe.pretrain(folder, tokens=4_000, layers=1, width=64)
+        recipe.tune(folder)
         recipe.adapters(folder, epochs=1)
-        recipe.floors(folder)
+        recipe.baselines(folder)
         recipe.score(folder)
+        (folder / card.OTHER_PROGRAMS).write_text('{"weibo2018": {"snownlp": 0.65}}', encoding="utf-8")
         recipe.write_card(folder)
         recipe.bundle(folder)
     return folder
@@ -91,15 +112,19 @@ def segments(posts: list[tuple[str, str]]) -> Iterator[str]:
     return (part for part in parts if len(part) >= MIN_SHARED_LENGTH)
 
 
-def test_parts_share_no_text_and_have_every_post_once(data: Path, work: Path, tmp_path: Path) -> None:
+def test_parts_share_no_text_and_have_every_post_once(
+    data: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     parts = {part: [row for dataset in DATASETS for row in rows(part_file(work, part, dataset.name))] for part in PARTS}
     texts = {part: set(segments(posts)) for part, posts in parts.items()}
     assert not texts["train"] & texts["test"]
     assert not texts["train"] & texts["validation"]
     assert not texts["validation"] & texts["test"]
-    posts = sorted(row for dataset in DATASETS for file in dataset.files for row in rows(data / file))
-    assert sorted(row for part in parts.values() for row in part) == posts
-    for dataset in DATASETS:
+    posts = [row for dataset in DATASETS for file in dataset.files for row in rows(data / file)]
+    posts += [(row["label"], row["text"]) for row in read_table("written.csv")]
+    posts += [(row["label"], line) for row, line in zip(read_table("crawl.csv"), corpus_lines(), strict=False)]
+    assert sorted(row for part in parts.values() for row in part) == sorted(posts)
+    for dataset in OF_FILES:
         labels = {label for label, _text in rows(data / dataset.files[0])}
         assert {label for label, _text in rows(part_file(work, "test", dataset.name))} == labels
 
@@ -108,6 +133,11 @@ def test_parts_share_no_text_and_have_every_post_once(data: Path, work: Path, tm
     assert {clean(text).text for _label, text in parts["train"]} <= set(corpus)
     assert not any(re.search("@(?!用户)", post) for post in corpus)
 
+    for name, (dataset, labels) in sources.VIEWS.items():
+        of_dataset = rows(part_file(work, "train", dataset))
+        assert rows(part_file(work, "train", name)) == [(labels[la], text) for la, text in of_dataset if la in labels]
+
+    monkeypatch.setattr(sources, "read_table", read_table)
     make_parts(data, tmp_path)
     for path in [*sorted((tmp_path / "parts").rglob("*.csv")), tmp_path / "corpus.txt"]:
         assert path.read_bytes() == (work / path.relative_to(tmp_path)).read_bytes()
@@ -120,27 +150,29 @@ def test_bundle_predicts_and_has_scores_and_no_posts(data: Path, work: Path, hom
         for task in models.TASKS:
             (analysis,) = wb.iter_predict(["今天太开心了"], task.adapter, record=False)
             assert analysis.label in task.labels.names
-            card = wb.adapters.card(task.adapter)
-            assert card.base_fingerprint == wb.bases.card(STARTER_BASE).fingerprint
-            assert card.score["n"] == sum(len(rows(part_file(work, "test", name))) for name in task.datasets)
+            stored = wb.adapters.card(task.adapter)
+            assert stored.base_fingerprint == wb.bases.card(STARTER_BASE).fingerprint
+            assert stored.score["n"] == sum(len(rows(part_file(work, "test", name))) for name in task.datasets)
     assert sorted(path.name for path in package.iterdir()) == ["CARD.md", "adapters", "bases"]
     full, small = work / "home/bases/pretrained/model.safetensors", package / "bases/starter/model.safetensors"
     assert small.stat().st_size < 0.3 * full.stat().st_size
 
     card_text = (package / "CARD.md").read_text(encoding="utf-8")
     assert all(f"### `{task.adapter}`" in card_text for task in models.TASKS)
-    for dataset in DATASETS:
-        assert re.search(rf"^\| {dataset.name} \| \d+ \| [\d.]+% \| [\d.]+% \|", card_text, re.MULTILINE), dataset.name
+    for name in {name for task in models.TASKS for name in task.datasets}:
+        row = rf"^\| {name} \| \d+ \| [\d.]+% \| [\d.]+% to [\d.]+% \| [\d.]+% \| [\d.]+% \|"
+        assert re.search(row, card_text, re.MULTILINE), name
     assert "no licence" in card_text
     assert "{" not in card_text
 
     content = b"".join(path.read_bytes() for path in package.rglob("*") if path.is_file())
-    assert not any(text.encode() in content for dataset in DATASETS for _label, text in rows(data / dataset.files[0]))
+    assert not any(text.encode() in content for dataset in OF_FILES for _label, text in rows(data / dataset.files[0]))
 
 
 def test_finished_steps_do_nothing_and_training_resumes(work: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (work / "starter").rglob("*.safetensors")}
     recipe.pretrain(work, tokens=4_000, layers=1, width=64)
+    recipe.tune(work)
     recipe.adapters(work, epochs=1)
     assert {path: path.stat().st_mtime_ns for path in (work / "starter").rglob("*.safetensors")} == before
 
@@ -176,9 +208,24 @@ def test_noise_posts_have_uniform_labels_and_depend_on_seed(labels: tuple[str, .
 
 
 def test_probes_expect_existing_labels() -> None:
-    labels = {task.adapter: set(task.labels.names) for task in models.TASKS}
-    for probe in scoring.read_probes():
-        if probe["expected"]:
-            assert probe["adapter"] == "any" or probe["expected"] in labels[probe["adapter"]]
-        else:
+    probes = scoring.read_probes()
+    of_tasks = {task.adapter: [probe for probe in probes if scoring.is_for(probe, task)] for task in models.TASKS}
+    for task in models.TASKS:
+        assert {probe["expected"] for probe in of_tasks[task.adapter]} == {"", *task.labels.names}
+    assert len(of_tasks["weibo3"]) > len(of_tasks["weibo"]) > 200
+    for probe in probes:
+        assert any(probe in of_task for of_task in of_tasks.values())
+        if not probe["expected"]:
             assert probe["kind"] == "nonsense"
+
+
+def test_no_probe_is_like_a_written_training_post() -> None:
+    posts = [bigrams(row["text"]) for row in sources.read_table("written.csv")]
+    for probe in scoring.read_probes():
+        own = bigrams(probe["text"])
+        assert all(len(own & post) < 0.5 * len(own | post) for post in posts), probe["text"]
+
+
+def bigrams(text: str) -> set[str]:
+    letters = normalize(text)
+    return {letters[index : index + 2] for index in range(len(letters) - 1)} or {letters}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from weibo_tui.registry.bases import OpenBase
     from weibo_tui.registry.cards import AdapterCard, BaseCard
 
-STARTER_BASE, STARTER_ADAPTER = "starter", "weibo"
+STARTER_BASE, STARTER_ADAPTER = "starter", "weibo3"
 """The bundled models, which are the defaults until the user chooses others."""
 
 MAX_CLASSIFIERS = 8

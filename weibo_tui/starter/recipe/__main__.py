@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 Data = Annotated[Path, typer.Argument(help="Folder of the datasets.", exists=True, file_okay=False)]
 Work = Annotated[Path, typer.Argument(help="Folder for intermediate results.")]
 
-BASELINES = "floors.json"
+BASELINES = "baselines.json"
 SCORES = "scores.json"
 
 # Bytes that the wheel has room for.
@@ -42,6 +42,14 @@ def pretrain(work: Work, minutes: float = 0.0, tokens: int = 0, layers: int = 6,
 
 
 @app.command()
+def tune(work: Work) -> None:
+    """Tune the base on labels, hidden emoticons and predicted labels, and save it as int8."""
+    from weibo_tui.starter.recipe import tuning
+
+    tuning.tune(work)
+
+
+@app.command()
 def adapters(work: Work, only: str = "", epochs: int = 0) -> None:
     """Train the adapters, or --only one of them, for their own number of epochs or for --epochs."""
     for task in models.TASKS:
@@ -50,11 +58,11 @@ def adapters(work: Work, only: str = "", epochs: int = 0) -> None:
 
 
 @app.command()
-def floors(work: Work) -> None:
-    """Fit and score the linear baselines."""
-    from weibo_tui.starter.recipe import baselines  # scikit-learn takes seconds, which the other steps do not need
+def baselines(work: Work) -> None:
+    """Fit and score the baselines."""
+    from weibo_tui.starter.recipe.baselines import score_baselines  # scikit-learn takes seconds to import
 
-    _write_json(work / BASELINES, {task.adapter: baselines.score_baselines(work, task) for task in models.TASKS})
+    _write_json(work / BASELINES, {task.adapter: score_baselines(work, task) for task in models.TASKS})
 
 
 @app.command()

@@ -1,51 +1,59 @@
-"""The baseline on the same split: the linear model of `datasets.linear_model`."""
+"""The baselines of `datasets.baselines`, trained on the same posts as the adapters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score
 
-from weibo_tui.datasets.character_grams import count_grams
-from weibo_tui.datasets.linear_model import LinearModel
+from weibo_tui.datasets.baselines import predict_baselines
+from weibo_tui.datasets.splitting import Split
 from weibo_tui.progress import drain
 from weibo_tui.starter.recipe.models import Task
-from weibo_tui.starter.recipe.sources import EMOTICON_FREE, read_part
+from weibo_tui.starter.recipe.sources import EMOTICON_FREE, Rows, read_part
 from weibo_tui.text.cleaning import clean
 from weibo_tui.text.emoticons import without_emoticons
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-Rows = Sequence[tuple[str, str]]
-"""Labels and posts."""
+Scores = Mapping[str, float]
+"""The number of posts, and accuracy and macro F1 of a baseline."""
 
 
-def score_baselines(work: Path, task: Task) -> dict[str, Mapping[str, float]]:
-    """Return accuracy and macro F1 on the test part of each dataset of the task; of weibo_senti also without
-    emoticons."""
-    train = [row for part in ("train", "validation") for name in task.datasets for row in read_part(work, part, name)]
-    if "weibo_senti" in task.datasets:
-        train += [(label, without_emoticons(text)) for label, text in train]
+def score_baselines(work: Path, task: Task) -> dict[str, dict[str, Scores]]:
+    """Return the scores of each baseline on the test part of each dataset; of weibo_senti also without emoticons."""
+    train, validation = (
+        [row for name in task.datasets for row in read_part(work, part, name)] for part in ("train", "validation")
+    )
+    if task.hyper.emoticon_dropout:
+        train += _without_emoticons(train)
     tests: dict[str, Rows] = {name: read_part(work, "test", name) for name in task.datasets}
-    if "weibo_senti" in task.datasets:
-        emoticon_free = [(label, without_emoticons(text)) for label, text in tests["weibo_senti"]]
-        tests[EMOTICON_FREE] = [row for row in emoticon_free if clean(row[1]).text]
-    rows = [*train, *(row for test in tests.values() for row in test)]
-    labels = task.labels.raw
-    codes = np.array([labels.index(label) for label, _text in rows], np.int64)
-    counts = drain(count_grams([text for _label, text in rows]))
-    model = LinearModel.fit(counts[: len(train)], codes[: len(train)])
-    predicted = model.probabilities(counts[len(train) :], len(labels)).argmax(axis=1)
-    ends = np.cumsum([len(test) for test in tests.values()])
-    parts = zip(np.split(codes[len(train) :], ends[:-1]), np.split(predicted, ends[:-1]), strict=True)
-    return dict(zip(tests, (_score(*part) for part in parts), strict=True))
+    if "weibo_senti" in tests:
+        tests[EMOTICON_FREE] = _without_emoticons(tests["weibo_senti"])
+    groups = (train, validation, [row for test in tests.values() for row in test])
+    rows = [row for group in groups for row in group]
+    codes = np.array([task.labels.raw.index(label) for label, _text in rows], np.int64)
+    starts = np.cumsum([len(group) for group in groups])[:-1]
+    of_train, of_validation, of_test = np.split(np.arange(len(rows)), starts)
+    split = Split(of_train, of_validation, of_test)
+    predictions = drain(predict_baselines([text for _label, text in rows], codes.tolist(), split))
+    ends = np.cumsum([len(test) for test in tests.values()])[:-1]
+    truth = np.split(codes[split.test], ends)
+    return {
+        name: {
+            baseline: _score(truth[index], np.split(of_all, ends)[index]) for baseline, of_all in predictions.items()
+        }
+        for index, name in enumerate(tests)
+    }
 
 
-def _score(actual: NDArray[np.int64], predicted: NDArray[np.int64]) -> Mapping[str, float]:
+def _without_emoticons(rows: Rows) -> list[tuple[str, str]]:
+    """Return the posts without their emoticons, and without those that are then empty."""
+    return [(label, bare) for label, text in rows if clean(bare := without_emoticons(text)).text]
+
+
+def _score(actual: NDArray[np.int64], predicted: NDArray[np.int64]) -> Scores:
     return {
         "n": len(actual),
         "accuracy": float(accuracy_score(actual, predicted)),

@@ -10,25 +10,25 @@ import numpy as np
 
 from weibo_tui.atomic import atomic_write
 from weibo_tui.cli.train import follow
-from weibo_tui.datasets.dataset import load_dataset
 from weibo_tui.datasets.labels import Labels
-from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.calibration import fit_temperature
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.progress import drain
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import Adapters
-from weibo_tui.registry.bases import TOKENIZER, Bases
 from weibo_tui.registry.cards import CARD
-from weibo_tui.registry.conversion import Checkpoint
-from weibo_tui.starter.recipe.sources import EMOTIONS, MOODS, SEED, part_file
+from weibo_tui.starter.recipe.sources import EMOTIONS, MOODS, SEED, SENTIMENTS, part_file, read_part
 from weibo_tui.workbench.config import PretrainingConfig, TrainingConfig
 from weibo_tui.workbench.evaluation import predict_probabilities
 from weibo_tui.workbench.models import STARTER_BASE
 from weibo_tui.workbench.workbench import Workbench
 
 PRETRAINED = "pretrained"
-"""The base before quantization, which stays in the home of WORK."""
+"""The base before tuning, which stays in the home of WORK."""
+MAX_LENGTH = 160
+"""Tokens of a post that the adapters read."""
+CALIBRATION_POSTS = 400
+"""Posts of each dataset that a temperature is fitted on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +43,28 @@ class Task:
     hyper: Hyperparameters
 
 
-_HYPER = Hyperparameters(batch_size=64, learning_rate=3e-3, max_length=160, seed=SEED)
+_HYPER = Hyperparameters(batch_size=64, learning_rate=3e-3, max_length=MAX_LENGTH, seed=SEED)
 _MOODS = Labels(("negative", "positive"), MOODS)
 _REVIEWS = ("hotel", "takeaway", "shopping")
 
 TASKS = (
     Task(
         "weibo",
-        ("weibo_senti", "weibo2018", "campus", "usual_mood", "virus_mood", *_REVIEWS),
+        ("weibo_senti", "weibo2018", "campus", "usual_mood", "virus_mood", *_REVIEWS, "crawl_mood", "written_mood"),
         _MOODS,
         "nonsense",
         replace(_HYPER, epochs=2, emoticon_dropout=0.5),
     ),
     Task(
+        "weibo3",
+        ("weibo2018_3", "usual_3", "virus_3", "hotel_3", "takeaway_3", "crawl_3", "written_3"),
+        Labels(SENTIMENTS, SENTIMENTS),
+        "nonsense_3",
+        replace(_HYPER, epochs=3, emoticon_dropout=0.5, dropout=0.1),
+    ),
+    Task(
         "emotion",
-        ("usual", "virus"),
+        ("usual", "virus", "crawl_emotion"),
         Labels(EMOTIONS, EMOTIONS),
         "nonsense_emotion",
         replace(_HYPER, epochs=5, learning_rate=2e-3, weight_decay=0.05, dropout=0.2),
@@ -72,21 +79,10 @@ def open_workbench(work: Path) -> AbstractContextManager[Workbench]:
 
 
 def pretrain(work: Path, plan: PretrainingConfig) -> None:
-    """Make the base and quantize it; the adapters are trained on the quantized base."""
+    """Make the base that is tuned."""
     with open_workbench(work) as wb:
         if not any(card.name == PRETRAINED for card in wb.bases.list()):
             _run_or_resume(wb, plan)
-        bundled = Bases(work / "starter" / "bases")
-        if not (bundled.folder / STARTER_BASE).exists():
-            base = wb.bases.open(PRETRAINED)
-            definition = (wb.bases.path(PRETRAINED) / TOKENIZER).read_text(encoding="utf-8")
-            checkpoint = Checkpoint(
-                base.backbone.config, base.backbone.to_hf_state_dict(), definition, base.tokenizer.special_tokens
-            )
-            # The path of the corpus is private.
-            plan = base.card.made["plan"] | {"name": STARTER_BASE, "corpus": base.card.made["corpus"]}
-            made = base.card.made | {"plan": plan}
-            bundled.create(STARTER_BASE, checkpoint, base.card.source, made, int8=True)
 
 
 def pretraining_config(
@@ -117,7 +113,7 @@ def train(work: Path, task: Task, epochs: int = 0) -> None:
         if not (trained.folder / task.adapter).exists():
             if not any(card.name == task.adapter for card in wb.adapters.list()):
                 _run_or_resume(wb, _training_config(work, task, epochs))
-            _calibrate(wb, task, [part_file(work, "validation", name) for name in task.datasets])
+            _calibrate(wb, work, task)
             adapter, card = wb.adapters.load(task.adapter, wb.bases.open(STARTER_BASE))
             trained.save(adapter.half(), card)
         if not wb.adapters.is_bundled(task.adapter):
@@ -125,14 +121,16 @@ def train(work: Path, task: Task, epochs: int = 0) -> None:
 
 
 def _training_config(work: Path, task: Task, epochs: int) -> TrainingConfig:
-    """Return the configuration. The test posts are in files of their own, so few posts are held out here."""
+    """Return the configuration. Epochs are compared on the validation part, because the base knows the labels of the
+    training part, of which few posts are held out as a test. The test part is for `scoring`."""
     return TrainingConfig(
         tuple(part_file(work, "train", name) for name in (*task.datasets, task.noise)),
         task.adapter,
         base=STARTER_BASE,
         labels=task.labels.names,
-        validation=0.03,
+        validation_data=tuple(part_file(work, "validation", name) for name in task.datasets),
         test=0.005,
+        baselines=False,
         hyper=replace(task.hyper, epochs=epochs or task.hyper.epochs),
     )
 
@@ -148,13 +146,19 @@ def _run_or_resume(wb: Workbench, plan: PretrainingConfig | TrainingConfig) -> N
         follow(wb, wb.iter_train(plan), json=False)
 
 
-def _calibrate(wb: Workbench, task: Task, files: list[Path]) -> None:
-    """Fit the temperature on the validation posts, because those that training holds out are partly noise."""
+def _calibrate(wb: Workbench, work: Path, task: Task) -> None:
+    """Fit the temperature on validation posts, of each dataset equally many, where it has as many: in all together, two
+    thirds have an emoticon that makes them easy. Those that training holds out are partly noise."""
+    random = np.random.default_rng(SEED)
+    rows: list[tuple[str, str]] = []
+    for name in task.datasets:
+        posts = read_part(work, "validation", name)
+        rows += [posts[index] for index in random.permutation(len(posts))[:CALIBRATION_POSTS]]
     classifier = wb.classifier(task.adapter)
     classifier.temperature = 1.0
-    dataset = drain(load_dataset(files, Columns("review", "label", "utf-8"), task.labels))
-    result = drain(predict_probabilities(classifier, dataset.posts, len(dataset.names), "calibration"))
-    logits = np.log(result.probabilities.clip(1e-12))
-    temperature = fit_temperature(logits, np.array(dataset.labels, np.int64)[result.readable])
+    texts = [text for _label, text in rows]
+    result = drain(predict_probabilities(classifier, texts, len(task.labels.names), "calibration"))
+    labels = np.array([task.labels.raw.index(label) for label, _text in rows], np.int64)
+    temperature = fit_temperature(np.log(result.probabilities.clip(1e-12)), labels[result.readable])
     card = replace(wb.adapters.card(task.adapter), temperature=temperature)
     atomic_write(wb.adapters.path(task.adapter) / CARD, cards.write(card))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,12 @@ from weibo_tui.atomic import atomic_write
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import CARD
 from weibo_tui.starter.recipe.models import TASKS, Task, open_workbench
-from weibo_tui.starter.recipe.sources import part_file
+from weibo_tui.starter.recipe.sources import part_file, read_table
 from weibo_tui.workbench.config import EvaluationConfig
 from weibo_tui.workbench.evaluation import EvaluationResult
 from weibo_tui.workbench.workbench import Workbench
 
-MAX_NOISE_CONFIDENCE = 0.7
+MAX_NOISE_CONFIDENCE = 0.6
 """The highest acceptable confidence for a meaningless post."""
 
 
@@ -50,7 +48,7 @@ def _score(wb: Workbench, adapter: str, files: tuple[Path, ...]) -> Mapping[str,
 
 
 def _predict_probes(wb: Workbench, task: Task) -> list[Mapping[str, Any]]:
-    probes = [row for row in read_probes() if row["adapter"] in (task.adapter, "any")]
+    probes = [row for row in read_probes() if is_for(row, task)]
     predictions = wb.iter_predict([row["text"] for row in probes], task.adapter, record=False)
     return [
         {
@@ -65,9 +63,15 @@ def _predict_probes(wb: Workbench, task: Task) -> list[Mapping[str, Any]]:
 
 
 def read_probes() -> list[dict[str, str]]:
-    """Return posts with the adapter, the kind, and the expected label, which is empty for noise."""
-    table = resources.files(__package__).joinpath("probes.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(table.splitlines()))
+    """Return posts with their task, kind, and expected label, which is empty for noise."""
+    return read_table("probes.csv")
+
+
+def is_for(probe: Mapping[str, str], task: Task) -> bool:
+    """Return whether a probe is of a task: noise is of all, and `sentiment` of those with the expected label."""
+    if probe["task"] == "sentiment":
+        return task.adapter in ("weibo", "weibo3") and probe["expected"] in task.labels.names
+    return probe["task"] in ("any", task.adapter)
 
 
 def is_wrong(probe: Mapping[str, Any]) -> bool:
