@@ -133,9 +133,9 @@ def test_parts_share_no_text_and_have_every_post_once(
     assert {clean(text).text for _label, text in parts["train"]} <= set(corpus)
     assert not any(re.search("@(?!用户)", post) for post in corpus)
 
-    for name, (dataset, labels) in sources.VIEWS.items():
-        of_dataset = rows(part_file(work, "train", dataset))
-        assert rows(part_file(work, "train", name)) == [(labels[la], text) for la, text in of_dataset if la in labels]
+    for view, (of_view, mapped) in sources.VIEWS.items():
+        expected = [(mapped[label], text) for label, text in rows(part_file(work, "train", of_view)) if label in mapped]
+        assert rows(part_file(work, "train", view)) == expected
 
     monkeypatch.setattr(sources, "read_table", read_table)
     make_parts(data, tmp_path)

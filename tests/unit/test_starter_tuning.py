@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -135,8 +136,8 @@ class Stopping:
     def __getattr__(self, name: str) -> object:
         return getattr(torch, name)
 
-    def save(self, *arguments: object) -> None:
+    def save(self, values: object, file: IO[bytes]) -> None:
         self.left -= 1
         if self.left < 0:
             raise KeyboardInterrupt
-        torch.save(*arguments)
+        torch.save(values, file)

@@ -205,6 +205,19 @@ def test_prediction_reports_truncation_and_uncertainty(wb: Workbench) -> None:
 # evaluation
 
 
+def test_evaluation_says_how_many_predictions_have_a_label_of_no_post(wb: Workbench, tmp_path: Path) -> None:
+    rows = [(label, text) for text, label in made_up.posts(40, seed=3)]
+    for labels, said in (({"0", "1"}, False), ({"1"}, True)):
+        file = tmp_path / "posts.csv"
+        lines = [f"{label if str(label) in labels else 1},{text}" for label, text in rows]
+        file.write_text("\n".join(("label,review", *lines)), encoding="utf-8")
+        result = models.until(wb.iter_evaluate(EvaluationConfig((file,), machine=models.MACHINE)), EvaluationResult)
+        negative = sum(row[0] for row in result.score.confusion)
+        assert negative > 0
+        sentence = f"No post is labeled negative, but {negative} of 40 predictions are"
+        assert (sentence in result.warning) == said
+
+
 def test_evaluation_lists_posts_of_each_cell_and_errors(wb: Workbench, tmp_path: Path) -> None:
     files = tuple(made_up.write_posts(tmp_path / f"posts-{number}.csv", 40, seed=number) for number in range(2))
     for file in files:

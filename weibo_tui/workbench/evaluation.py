@@ -49,6 +49,10 @@ class EvaluationResult:
 
     @property
     def warning(self) -> str:
+        """Return what makes the score too high or too low, empty if nothing is known to."""
+        return " ".join(filter(None, (self._overlap(), *self._labels_without_posts())))
+
+    def _overlap(self) -> str:
         """Return a sentence about overlap with the training data, empty without overlap."""
         total = f"{len(self._dataset.posts):,}"
         if self.seen_in_training is None:
@@ -64,6 +68,18 @@ class EvaluationResult:
             "on held-out data."
         )
         return message.format(seen=f"{self.seen_in_training:,}", total=total)
+
+    def _labels_without_posts(self) -> Iterator[str]:
+        """Yield a sentence for each label that is predicted and that no post has."""
+        confusion = self.score.confusion
+        for index, label in enumerate(self.score.labels):
+            predicted = sum(row[index] for row in confusion)
+            if predicted and not sum(confusion[index]):
+                message = _(
+                    "No post is labeled {label}, but {count} of {total} predictions are, and count as wrong. An adapter "
+                    "with the labels of the file suits it better."
+                )
+                yield message.format(label=label, count=f"{predicted:,}", total=f"{self.score.n:,}")
 
     def posts(self, actual: str, predicted: str) -> Iterator[EvaluatedPost]:
         """Yield the posts in a cell of the confusion matrix, in descending order of confidence."""

@@ -32,7 +32,7 @@ MICRO_BATCH = 4
 
 @dataclass(frozen=True, slots=True)
 class TuningHyperparameters:
-    """How a base is tuned. `hide` is the share of posts without their emoticons, `mask` that of masked tokens."""
+    """Settings of a tuning. `hide` is the share of posts without their emoticons, `mask` that of masked tokens."""
 
     epochs: int
     batch_size: int = 256
