@@ -205,8 +205,8 @@ def test_bundled_models_are_marked_and_trained_on(
         await press(pilot, "x")  # an export is allowed
         await until(pilot, lambda: pilot.app.screen is not page.screen)
         await press(pilot, "enter")
-        await until(pilot, lambda: (tmp_path / "weibo.zip").exists() and not page.app.jobs)
-        with zipfile.ZipFile(tmp_path / "weibo.zip") as archive:
+        await until(pilot, lambda: (tmp_path / f"{STARTER_ADAPTER}.zip").exists() and not page.app.jobs)
+        with zipfile.ZipFile(tmp_path / f"{STARTER_ADAPTER}.zip") as archive:
             assert "card.json" in archive.namelist()
         await page.select(base="starter")
         assert "A small model" in page.card

@@ -205,7 +205,7 @@ def test_prediction_reports_truncation_and_uncertainty(wb: Workbench) -> None:
 # evaluation
 
 
-def test_evaluation_says_how_many_predictions_have_a_label_of_no_post(wb: Workbench, tmp_path: Path) -> None:
+def test_evaluation_counts_predictions_of_labels_without_posts(wb: Workbench, tmp_path: Path) -> None:
     rows = [(label, text) for text, label in made_up.posts(40, seed=3)]
     for labels, said in (({"0", "1"}, False), ({"1"}, True)):
         file = tmp_path / "posts.csv"

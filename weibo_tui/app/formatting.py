@@ -12,11 +12,11 @@ from weibo_tui.storage import codec
 from weibo_tui.text.boilerplate import split_forwarded
 from weibo_tui.text.terminal import sanitize, truncate_cells
 
-# A label's color depends on its position among the labels, so that it is the same everywhere.
+# A label without a color of its own has one by its position among the labels, so that it is the same everywhere.
 LABEL_COLORS = ("$label-1", "$label-2", "$label-3", "$label-4", "$label-5", "$label-6")
 SIGNS = {"positive": "▲", "negative": "▼"}
 _QUOTE_CELLS = 40
-_COLORS = {"positive": "$positive", "negative": "$negative"}
+_COLORS = {"positive": "$positive", "negative": "$negative", "neutral": "$text-muted"}
 
 
 def safe_content(text: str, style: str = "") -> Content:

@@ -76,8 +76,8 @@ class EvaluationResult:
             predicted = sum(row[index] for row in confusion)
             if predicted and not sum(confusion[index]):
                 message = _(
-                    "No post is labeled {label}, but {count} of {total} predictions are, and count as wrong. An adapter "
-                    "with the labels of the file suits it better."
+                    "No post is labeled {label}, but {count} of {total} predictions are, and count as wrong. An "
+                    "adapter with the labels of the file suits it better."
                 )
                 yield message.format(label=label, count=f"{predicted:,}", total=f"{self.score.n:,}")
 

@@ -12,7 +12,7 @@ from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
 from weibo_tui.registry.cards import BaseCard
 from weibo_tui.starter.recipe.models import TASKS, Task
-from weibo_tui.starter.recipe.scoring import MAX_NOISE_CONFIDENCE, is_wrong
+from weibo_tui.starter.recipe.scoring import MAX_NOISE_CONFIDENCE, is_wrong, noise_confidence
 from weibo_tui.starter.recipe.sources import DATASETS, EMOTICON_FREE, TEST, VALIDATION
 from weibo_tui.workbench.models import STARTER_BASE
 
@@ -99,7 +99,7 @@ def _scores(task: Task, cards: Mapping[str, Any], baselines: Mapping[str, Any]) 
         "NBSVM",
         "macro F1",
         "ECE",
-        "of it by chance",
+        "ECE if calibrated",
         "note",
     )
     return f"### `{task.adapter}`\n\n{_table(head, [(*row, '') if len(row) < len(head) else row for row in rows])}"
@@ -160,7 +160,8 @@ def _probes_by_kind(scores: Mapping[str, Any]) -> str:
 def _noise(scores: Mapping[str, Any]) -> str:
     rows = []
     for task in TASKS:
-        confidences = [probe["confidence"] for probe in _probes(scores, task) if probe["kind"] == "nonsense"]
+        noise = [probe for probe in _probes(scores, task) if not probe["expected"]]
+        confidences = [noise_confidence(probe["label"], probe["confidence"]) for probe in noise]
         too_high = sum(confidence > MAX_NOISE_CONFIDENCE for confidence in confidences)
         rows.append((f"`{task.adapter}`", str(len(confidences)), f"{max(confidences):.2f}", str(too_high)))
     return _table(("adapter", "probes", "highest confidence", f"above {MAX_NOISE_CONFIDENCE}"), rows)

@@ -67,9 +67,9 @@ TASKS = (
         ("usual", "virus", "crawl_emotion"),
         Labels(EMOTIONS, EMOTIONS),
         "nonsense_emotion",
-        replace(_HYPER, epochs=5, learning_rate=2e-3, weight_decay=0.05, dropout=0.2),
+        replace(_HYPER, epochs=3, learning_rate=2e-3, weight_decay=0.05, dropout=0.2),
     ),
-    Task("review", _REVIEWS, _MOODS, "nonsense", replace(_HYPER, epochs=3, dropout=0.1)),
+    Task("review", _REVIEWS, _MOODS, "nonsense", replace(_HYPER, epochs=2, dropout=0.1)),
 )
 
 

@@ -17,7 +17,7 @@ from weibo_tui.workbench.evaluation import EvaluationResult
 from weibo_tui.workbench.workbench import Workbench
 
 MAX_NOISE_CONFIDENCE = 0.6
-"""The highest acceptable confidence for a meaningless post."""
+"""The highest acceptable confidence that a meaningless post has another label than neutral."""
 
 
 def score_adapters(work: Path) -> dict[str, Any]:
@@ -78,4 +78,9 @@ def is_wrong(probe: Mapping[str, Any]) -> bool:
     """Return whether a prediction has another label than expected, or is too confident for noise."""
     if probe["expected"]:
         return bool(probe["label"] != probe["expected"])
-    return bool(probe["confidence"] > MAX_NOISE_CONFIDENCE)
+    return noise_confidence(probe["label"], probe["confidence"]) > MAX_NOISE_CONFIDENCE
+
+
+def noise_confidence(label: str, confidence: float) -> float:
+    """Return how confident a prediction for noise is. Neutral is right, because the post has no sentiment."""
+    return 0.0 if label == "neutral" else confidence

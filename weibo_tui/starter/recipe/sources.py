@@ -58,20 +58,20 @@ class Dataset:
 
 
 DATASETS = (
-    Dataset("weibo_senti", ("weibo_senti/train.csv",), MOODS, "weibo_senti_100k: posts labelled by their emoticons"),
-    Dataset("weibo2018", ("weibo2018/train.csv",), MOODS, "Weibo posts of 2018, labelled by people"),
+    Dataset("weibo_senti", ("weibo_senti/train.csv",), MOODS, "weibo_senti_100k: posts labeled by their emoticons"),
+    Dataset("weibo2018", ("weibo2018/train.csv",), MOODS, "Weibo posts of 2018, labeled by people"),
     Dataset("campus", ("campus_comments/train.csv",), MOODS, "campus Weibo comments"),
     Dataset(
         "usual",
         ("smp2020_ewect/usual_train.csv", "smp2020_ewect/usual_dev.csv"),
         EMOTIONS,
-        "SMP2020-EWECT: posts on all subjects, six emotions, labelled by people",
+        "SMP2020-EWECT: posts on all subjects, six emotions, labeled by people",
     ),
     Dataset(
         "virus",
         ("smp2020_ewect/virus_train.csv", "smp2020_ewect/virus_dev.csv"),
         EMOTIONS,
-        "SMP2020-EWECT: posts on the epidemic, six emotions, labelled by people",
+        "SMP2020-EWECT: posts on the epidemic, six emotions, labeled by people",
     ),
     Dataset("hotel", ("reviews/hotel_train.csv",), MOODS, "hotel reviews"),
     Dataset("takeaway", ("reviews/takeaway_train.csv",), MOODS, "reviews of meals brought home"),
@@ -170,7 +170,7 @@ def _read(data: Path, dataset: Dataset) -> Rows:
     raw = posts.label_set.raw
     if set(raw) != set(dataset.labels):
         raise UserInputError(
-            f"{paths[0]} is labelled {', '.join(raw)}, and {', '.join(dataset.labels)} was to be expected."
+            f"{paths[0]} is labeled {', '.join(raw)}, and {', '.join(dataset.labels)} was to be expected."
         )
     return [(raw[label], post) for label, post in zip(posts.labels, posts.posts, strict=True)]
 

@@ -57,7 +57,7 @@ class TuningPosts:
 
 
 class Tuner:
-    """Trains `backbone` and `heads` in place."""
+    """Trains `model` in place: the backbone, and `heads`, linear layers on its final state, by name."""
 
     def __init__(
         self,
@@ -81,6 +81,7 @@ class Tuner:
         torch.manual_seed(hyper.seed)
         width = backbone.config.width
         self.heads = nn.ModuleDict({name: nn.Linear(width, rows.shape[1]) for name, rows in posts.targets.items()})
+        self.model = nn.ModuleDict({"backbone": self.backbone, "heads": self.heads})
         self._optimizers = self._make_optimizers()
 
     @property
@@ -104,16 +105,14 @@ class Tuner:
         """Return what `restore` needs to continue after the last step."""
         return {
             "step": self.step,
-            "backbone": self.backbone.state_dict(),
-            "heads": self.heads.state_dict(),
+            "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from a state of a tuning with the same posts and hyper-parameters."""
         self.step = state["step"]
-        self.backbone.load_state_dict(state["backbone"])
-        self.heads.load_state_dict(state["heads"])
+        self.model.load_state_dict(state["model"])
         for optimizer, values in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(values)
 
@@ -121,7 +120,7 @@ class Tuner:
         """Return Muon for the matrices of the blocks and AdamW for the rest, as in pretraining."""
         matrices = [p for p in self.backbone.blocks.parameters() if p.dim() > 1]
         in_blocks = set(matrices)
-        others = [p for p in (*self.backbone.parameters(), *self.heads.parameters()) if p not in in_blocks]
+        others = [p for p in self.model.parameters() if p not in in_blocks]
         return (
             torch.optim.Muon(matrices, weight_decay=self.hyper.weight_decay, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.0),
@@ -140,8 +139,7 @@ class Tuner:
                 part = self._loss(batch, variants[batch], random) / len(posts)
             part.backward()
             loss += float(part.detach())
-        parameters = [p for module in (self.backbone, self.heads) for p in module.parameters()]
-        norm = float(nn.utils.clip_grad_norm_(parameters, self.hyper.clip))
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.hyper.clip))
         if not np.isfinite(norm):
             raise WeiboTuiError(f"Loss became NaN at step {self.step + 1}. Lower the learning rate.")
         for optimizer in self._optimizers:

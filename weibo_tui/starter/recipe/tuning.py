@@ -1,7 +1,8 @@
 """Tuning of the pretrained base on the training parts and on unlabeled posts of the corpus.
 
 Each tuning starts from the pretrained base. From the second on, unlabeled posts have the labels that the tuning before
-predicted: that one saw the emoticons of these posts, which this one does not see."""
+predicted: that one saw the emoticons of these posts, which this one does not see.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +10,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from weibo_tui.atomic import atomic_open
 from weibo_tui.engine.device import Compute
@@ -126,26 +125,13 @@ def _emoticons(texts: Sequence[str]) -> Targets:
 
 
 def _run_or_resume(path: Path, tuner: Tuner) -> None:
-    """Train to the end, with checkpoints; then use the mean of the weights after each of the last two epochs.
-
-    The mean has a flatter minimum (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima")."""
-    saved: dict[str, Any] = {"epochs": []}
+    """Train to the end, with checkpoints."""
     if path.exists():
-        saved = torch.load(path, weights_only=True)
-        tuner.restore(saved["tuner"])
+        tuner.restore(torch.load(path, weights_only=True))
+    steps = tuner.steps_per_epoch * tuner.hyper.epochs
     for loss in tuner.losses():
-        if tuner.step % tuner.steps_per_epoch == 0:
-            saved["epochs"] = [*saved["epochs"][-1:], _weights(tuner)]
         if tuner.step % 20 == 0:
-            steps = tuner.steps_per_epoch * tuner.hyper.epochs
             print(f"{path.name}: step {tuner.step:,} of {steps:,}, loss {loss:.3f}")
-        if tuner.step % CHECKPOINT_STEPS == 0 or tuner.step % tuner.steps_per_epoch == 0:
+        if tuner.step % CHECKPOINT_STEPS == 0 or tuner.step == steps:
             with atomic_open(path, "wb") as file:
-                torch.save(saved | {"tuner": tuner.state()}, file)
-    both = nn.ModuleDict({"backbone": tuner.backbone, "heads": tuner.heads})
-    both.load_state_dict({name: torch.stack([w[name] for w in saved["epochs"]]).mean(0) for name in saved["epochs"][0]})
-
-
-def _weights(tuner: Tuner) -> dict[str, Tensor]:
-    both = nn.ModuleDict({"backbone": tuner.backbone, "heads": tuner.heads})
-    return {name: tensor.clone() for name, tensor in both.state_dict().items()}
+                torch.save(tuner.state(), file)
