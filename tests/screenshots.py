@@ -23,6 +23,7 @@ from web_page import serving, until
 from weibo_tui import PretrainingConfig, TrainingConfig, Workbench
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.web.session import app_command
+from weibo_tui.workbench.models import STARTER_ADAPTER
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "screenshots"
@@ -145,7 +146,7 @@ async def browser(home: Path, profile: Path) -> None:
             await tab.type(post)
             await shown.wait_for(post[-5:])
             await tab.press("Enter")
-            await until(lambda number=number: shown.text.count("weibo ·") >= number, lambda: shown.text)  # type: ignore[misc]
+            await until(lambda number=number: shown.text.count(f"{STARTER_ADAPTER} ·") >= number, lambda: shown.text)  # type: ignore[misc]
         await tab.press("Escape")
         await tab.press("Enter")
         await shown.wait_for("Orange")
