@@ -25,6 +25,7 @@ from weibo_tui.progress import drain
 from weibo_tui.storage.history import EVERYTHING
 from weibo_tui.text.cleaning import PREPROCESSING, clean
 from weibo_tui.workbench.benchmark import sample_lengths, sample_posts
+from weibo_tui.workbench.models import STARTER_ADAPTER
 
 SMALL = GPT2Config(layers=3, heads=2, width=32, positions=128, vocabulary=21_000, inner=64)
 OURS, BASELINE = Sample("weibo-tui", (4.0, 2.0, 3.0)), Sample("reference", (2.0, 4.0, 3.0))
@@ -186,7 +187,7 @@ def test_classifiers_are_compared_on_the_same_posts(
         received.append(list(posts))
         return [True] * len(posts)
 
-    monkeypatch.setattr(classifiers, "ADAPTERS", ("weibo",))
+    monkeypatch.setattr(classifiers, "ADAPTERS", (STARTER_ADAPTER,))
     monkeypatch.setattr(classifiers, "OTHERS", {"json": all_positive, "no_such_package": all_positive})
     path = tmp_path / "posts.csv"
     path.write_text("label,review\n" + "".join(f"{n % 2},今天第{n}碗面\n" for n in range(40)), encoding="utf-8")
@@ -197,7 +198,7 @@ def test_classifiers_are_compared_on_the_same_posts(
     assert len(set(posts)) == 30
     assert posts != [f"今天第{n}碗面" for n in range(30)]  # a file may be sorted by label
     assert accuracies["json"] == sum(int(post.strip("今天第碗面")) % 2 for post in posts) / 30
-    assert 0 <= accuracies["weibo-tui, weibo"] <= 1
+    assert 0 <= accuracies[f"weibo-tui, {STARTER_ADAPTER}"] <= 1
     assert "no_such_package is not installed" in err
 
     path.write_text("label,review\n3,好\n4,坏\n", encoding="utf-8")
