@@ -13,6 +13,7 @@ from weibo_tui.datasets.dataset import Dataset, load_dataset
 from weibo_tui.datasets.label_map import parse_rules
 from weibo_tui.datasets.labels import Labels
 from weibo_tui.datasets.splitting import hash_texts
+from weibo_tui.display_names import label_name
 from weibo_tui.engine.score_card import ScoreCard
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -79,7 +80,7 @@ class EvaluationResult:
                     "No post is labeled {label}, but {count} of {total} predictions are, and count as wrong. An "
                     "adapter with the labels of the file suits it better."
                 )
-                yield message.format(label=label, count=f"{predicted:,}", total=f"{self.score.n:,}")
+                yield message.format(label=label_name(label), count=f"{predicted:,}", total=f"{self.score.n:,}")
 
     def posts(self, actual: str, predicted: str) -> Iterator[EvaluatedPost]:
         """Yield the posts in a cell of the confusion matrix, in descending order of confidence."""
