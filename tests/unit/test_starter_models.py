@@ -61,8 +61,9 @@ def test_noise_posts_get_low_confidence() -> None:
         for task in TASKS:
             predictions = list(wb.iter_predict(posts, task.adapter, record=False))
             confidences = [noise_confidence(one.label or "", one.confidence or 0) for one in predictions]
-            # Two of twenty are above, as the card says.
-            assert sum(confidence > MAX_NOISE_CONFIDENCE for confidence in confidences) <= 2, task.adapter
+            # Three in all are above, as the card says.
+            above = sum(confidence > MAX_NOISE_CONFIDENCE for confidence in confidences)
+            assert above <= {"weibo": 2, "review": 1}.get(task.adapter, 0), task.adapter
             assert max(confidences) < 0.8, task.adapter
 
 
