@@ -1,4 +1,4 @@
-"""AdamW on a CPU, and the state of optimizers as named tensors."""
+"""AdamW, Muon, and the state of optimizers as named tensors."""
 
 from __future__ import annotations
 
@@ -29,6 +29,28 @@ def make_adamw(module: nn.Module, learning_rate: float, weight_decay: float) -> 
     # False would choose the slowest of torch's other kernels.
     fused = device == "cuda" or None
     return torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay, fused=fused)
+
+
+def make_muon(
+    blocks: nn.Module, module: nn.Module, learning_rate: float, weight_decay: float, second_beta: float = 0.95
+) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """Return Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for all else in a module.
+
+    Muon's steps are scaled to the size of AdamW's (Liu et al. 2025), so that both use the same learning rate.
+    `second_beta` is AdamW's, for squared gradients."""
+    matrices = [p for p in blocks.parameters() if p.dim() > 1]
+    in_blocks = set(matrices)
+    others = [p for p in module.parameters() if p not in in_blocks]
+    return (
+        torch.optim.Muon(matrices, lr=learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(
+            others,
+            lr=learning_rate,
+            betas=(0.9, second_beta),
+            weight_decay=0.0,
+            fused=others[0].device.type == "cuda",
+        ),
+    )
 
 
 class AdamW:

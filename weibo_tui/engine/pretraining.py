@@ -20,7 +20,7 @@ from weibo_tui.engine.events import BatchHalved, Evaluated, Event, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import PretrainingHyperparameters
 from weibo_tui.engine.oom import free_memory
-from weibo_tui.engine.optimizers import Optimizer, load_optimizer_tensors, optimizer_tensors
+from weibo_tui.engine.optimizers import load_optimizer_tensors, make_muon, optimizer_tensors
 from weibo_tui.engine.packing import Windows, drop_tokens, pack
 from weibo_tui.engine.parallel import ALONE, Processes
 from weibo_tui.engine.pretraining_loss import PretrainingLoss
@@ -92,7 +92,7 @@ class Pretrainer:
         self.state = PretrainerState()
         self._loss = PretrainingLoss(self.backbone, train, emoticon_mask, hyper.recall, compute)
         self._uncounted_seconds = 0.0
-        self._optimizers = _optimizers(backbone, hyper)
+        self._optimizers = make_muon(backbone.blocks, backbone, hyper.learning_rate, hyper.weight_decay)
 
     @property
     def steps(self) -> int:
@@ -264,24 +264,3 @@ class Pretrainer:
         halves = [self._measure(windows.take(half)) for half in (slice(middle), slice(middle, None))]
         tokens = sum(count for _loss, count in halves)
         return sum(loss * count for loss, count in halves) / max(tokens, 1), tokens
-
-
-def _optimizers(backbone: GPT2, hyper: PretrainingHyperparameters) -> tuple[Optimizer, ...]:
-    """Return Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for embeddings and vectors.
-
-    Muon's steps are scaled to the size of AdamW's (Liu et al. 2025), so that both use the same learning rate."""
-    matrices = [p for p in backbone.blocks.parameters() if p.dim() > 1]
-    in_blocks = set(matrices)
-    others = [p for p in backbone.parameters() if p not in in_blocks]
-    return (
-        torch.optim.Muon(
-            matrices, lr=hyper.learning_rate, weight_decay=hyper.weight_decay, adjust_lr_fn="match_rms_adamw"
-        ),
-        torch.optim.AdamW(
-            others,
-            lr=hyper.learning_rate,
-            betas=(0.9, 0.95),
-            weight_decay=0.0,
-            fused=backbone.device.type == "cuda",
-        ),
-    )

@@ -88,7 +88,7 @@ def _scores(task: Task, cards: Mapping[str, Any], baselines: Mapping[str, Any]) 
             rows.append(_row(EMOTICON_FREE, {}, card["emoticons"]["without"], baselines[EMOTICON_FREE]))
     total = cards["all"]
     rows.append(
-        ("all of them", f"{total['n']:,}", f"{total['accuracy']:.1%}", _interval(total), "", "", *_figures(total))
+        ("all of them", f"{total['n']:,}", f"{total['accuracy']:.1%}", _interval(total), "", "", *_figures(total), "")
     )
     head = (
         "set",
@@ -102,7 +102,7 @@ def _scores(task: Task, cards: Mapping[str, Any], baselines: Mapping[str, Any]) 
         "ECE if calibrated",
         "note",
     )
-    return f"### `{task.adapter}`\n\n{_table(head, [(*row, '') if len(row) < len(head) else row for row in rows])}"
+    return f"### `{task.adapter}`\n\n{_table(head, rows)}"
 
 
 def _row(name: str, card: Mapping[str, Any], accuracy: float, baselines: Mapping[str, Any]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from weibo_tui.engine.batches import Indices, micro_batches, pad, training_steps
 from weibo_tui.engine.device import Compute, to_device
 from weibo_tui.engine.gpt2 import GPT2
+from weibo_tui.engine.optimizers import make_muon
 from weibo_tui.engine.saved_tensors import SavedTensors
 from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.errors import WeiboTuiError
@@ -82,7 +83,7 @@ class Tuner:
         width = backbone.config.width
         self.heads = nn.ModuleDict({name: nn.Linear(width, rows.shape[1]) for name, rows in posts.targets.items()})
         self.model = nn.ModuleDict({"backbone": self.backbone, "heads": self.heads})
-        self._optimizers = self._make_optimizers()
+        self._optimizers = make_muon(backbone.blocks, self.model, hyper.learning_rate, hyper.weight_decay, 0.98)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -115,16 +116,6 @@ class Tuner:
         self.model.load_state_dict(state["model"])
         for optimizer, values in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(values)
-
-    def _make_optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
-        """Return Muon for the matrices of the blocks and AdamW for the rest, as in pretraining."""
-        matrices = [p for p in self.backbone.blocks.parameters() if p.dim() > 1]
-        in_blocks = set(matrices)
-        others = [p for p in self.model.parameters() if p not in in_blocks]
-        return (
-            torch.optim.Muon(matrices, weight_decay=self.hyper.weight_decay, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.0),
-        )
 
     def _train_step(self, posts: Indices, variants: Indices, lengths: NDArray[np.int64]) -> float:
         self.compute.activate()
